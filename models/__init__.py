@@ -1,0 +1,1 @@
+"""What we predict, as code: churn, value and the documented rules."""

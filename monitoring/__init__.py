@@ -1,0 +1,1 @@
+"""Is it still true: data quality, drift, realised accuracy."""

@@ -1,0 +1,1 @@
+"""How a model earns its place: labels, snapshots, splits, fitting, evaluation, gates."""
