@@ -21,6 +21,7 @@ class Column:
     low: float | None = None
     high: float | None = None
     filled_at: str | None = None  # the column whose time says when this one came to be known
+    filled_after_minutes: bool = False  # known that many minutes after the row happened
 
 
 def text(meaning: str, **more: object) -> Column:
@@ -187,7 +188,7 @@ class Tickets(Table):
     happened_at = "occurred_at"
     customer_id = CUSTOMER
     occurred_at = HAPPENED
-    first_response_minutes = number("minutes to the first answer", "minutes", low=0)
+    first_response_minutes = number("minutes to the first answer", "minutes", low=0, filled_after_minutes=True)
     first_solution_at = time("first solution", filled_at="first_solution_at")
     closed_at = time("closed", filled_at="closed_at")
     is_complaint = flag("whether it is a complaint")

@@ -1,0 +1,142 @@
+"""Every feature of every customer as of a date: the one visible composition of the families."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+import narwhals as nw
+import polars as pl
+from polars import selectors
+
+from features.catalog import describe
+from features.clock import DAY
+from features.engagement import engagement
+from features.nps import nps
+from features.point_in_time import Frame, Tables, known_before
+from features.profile import profile
+from features.ratios import across
+from features.rfm import rfm
+from features.sources import TABLES
+from features.subscription import subscription
+from features.support import support
+from features.usage import usage
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What the features need to know of the population: learnt in training, kept in the bundle, passed in."""
+
+    core_features: tuple[str, ...] = ()
+    static: tuple[str, ...] = ()
+
+
+Family = Callable[[Tables, int, Fitted], Frame | None]
+
+FAMILIES: Mapping[str, Family] = {
+    "rfm": lambda tables, as_of, fitted: rfm(tables, as_of),
+    "usage": lambda tables, as_of, fitted: usage(tables, as_of, fitted.core_features),
+    "nps": lambda tables, as_of, fitted: nps(tables, as_of),
+    "support": lambda tables, as_of, fitted: support(tables, as_of),
+    "engagement": lambda tables, as_of, fitted: engagement(tables, as_of),
+    "subscription": lambda tables, as_of, fitted: subscription(tables, as_of),
+    "profile": lambda tables, as_of, fitted: profile(tables, as_of, fitted.static),
+}
+
+TABLES_OF: Mapping[str, tuple[str, ...]] = {
+    "rfm": ("transactions",),
+    "usage": ("usage_events",),
+    "nps": ("nps_responses", "satisfaction_surveys"),
+    "support": ("tickets",),
+    "engagement": ("interactions",),
+    "subscription": ("subscriptions", "cancellations"),
+    "profile": (),
+}
+"""Family → tables whose history its windows need."""
+
+
+def build(tables: Tables, as_of: int, fitted: Fitted, history: Mapping[str, int] | None = None) -> pl.DataFrame:
+    """One row per customer known before `as_of` (microseconds), sorted by customer_id; numbers Float64, text String.
+
+    `history` (table → its first moment, see `beginnings`) is read from the tables when not given. A window that
+    begins before the first row of its table is null. A customer without a row in a table that exists has 0 for
+    counts and null for what cannot be known.
+    """
+    begins = beginnings(tables) if history is None else history
+    known = known_before(tables, as_of)
+    families = {name: collected(family(known, as_of, fitted)) for name, family in FAMILIES.items()}
+    return compose(families, known, as_of, begins)
+
+
+def build_many(tables: Tables, as_ofs: Sequence[int], fitted: Fitted) -> Iterator[pl.DataFrame]:
+    """`build` at each of `as_ofs`."""
+    begins = beginnings(tables)
+    for as_of in as_ofs:
+        yield build(tables, as_of, fitted, begins)
+
+
+def compose(families: Mapping[str, pl.DataFrame | None], known: Tables, as_of: int,
+            begins: Mapping[str, int]) -> pl.DataFrame:  # fmt: skip
+    """Families (name → frame by customer) side by side, over everyone known before `as_of`."""
+    present = {name: frame for name, frame in families.items() if frame is not None}
+    everyone = population(present, known)
+    wide = reduce(lambda left, right: left.join(right, on="customer_id", how="left"), present.values(), everyone)
+    filled = wide.with_columns(
+        pl.col(name).fill_null(0.0) for name in wide.columns if name != "customer_id" and describe(name).zero
+    )
+    seen = across(filled)
+    return seen.with_columns(_too_early(seen.columns, as_of, begins)).sort("customer_id")
+
+
+def population(families: Mapping[str, pl.DataFrame], known: Tables) -> pl.DataFrame:
+    """Everyone known: in `customers` with a sign-up date, or seen in any other table.
+
+    A customer without a sign-up date is known by what it did; where no table says what anyone did, by being there.
+    """
+    active = [frame.select("customer_id") for name, frame in families.items() if name != "profile"]
+    signed = [_signed_up(known, undated=not active)] if "customers" in known else []
+    return pl.concat([*active, *signed]).unique().sort("customer_id") if active or signed else _nobody()
+
+
+def beginnings(tables: Tables) -> dict[str, int]:
+    """Table → its first moment, in microseconds; tables without rows are left out."""
+    found = {}
+    for name, frame in tables.items():
+        happened = TABLES[name].happened_at
+        if happened in frame.collect_schema().names():
+            first = frame.select(nw.col(happened).min().alias("first")).collect(backend="polars")["first"].item()
+            found |= {name: int(first)} if first is not None else {}
+    return found
+
+
+def collected(frame: Frame | None) -> pl.DataFrame | None:
+    """A family's frame, in memory, with numbers as Float64."""
+    if frame is None:
+        return None
+    native: pl.DataFrame = frame.collect(backend="polars").to_native()
+    return native.with_columns(selectors.numeric().cast(pl.Float64))
+
+
+def _signed_up(known: Tables, undated: bool) -> pl.DataFrame:
+    customers = known["customers"]
+    if "signed_up_at" in customers.collect_schema().names() and not undated:
+        customers = customers.filter(~nw.col("signed_up_at").is_null())
+    elif not undated:
+        return _nobody()
+    ids: pl.DataFrame = customers.select("customer_id").unique().collect(backend="polars").to_native()
+    return ids
+
+
+def _nobody() -> pl.DataFrame:
+    return pl.DataFrame(schema={"customer_id": pl.String})
+
+
+def _too_early(names: Sequence[str], as_of: int, begins: Mapping[str, int]) -> list[pl.Expr]:
+    """Nulls for windows that begin before the first day of their table."""
+    return [pl.lit(None, pl.Float64).alias(name) for name in names if name != "customer_id"
+            and (days := describe(name).needs_days) and as_of - days * DAY < _first_day(name, begins, as_of)]  # fmt: skip
+
+
+def _first_day(name: str, begins: Mapping[str, int], as_of: int) -> int:
+    tables = TABLES_OF[name.split("_", 1)[0]]
+    firsts = [begins[table] for table in tables if table in begins]
+    return min(firsts) // DAY * DAY if firsts else as_of

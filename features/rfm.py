@@ -1,0 +1,103 @@
+"""Recency, frequency, monetary: what the customer bought and gave back."""
+
+from collections.abc import Sequence
+
+import narwhals as nw
+
+from features.clock import DAY
+from features.point_in_time import Frame, Tables
+from features.windows import RHYTHM, WINDOWS, added_up, ratio, renamed, rhythm, spread, summed, trends, with_gaps
+
+SUMS = (*RHYTHM, "net", "spent", "spent_sq", "refunded", "returns")
+"""Additive columns of every purchase or return."""
+
+OPTIONAL = {"gross_margin": ("margin",), "discount": ("discounts", "discounted")}
+"""Column of the input → additive columns that it makes possible."""
+
+
+def rfm(tables: Tables, as_of: int) -> Frame | None:
+    """Features of the family as of `as_of`, one row a customer; None without transactions.
+
+    `tables` holds what was known before `as_of`. A purchase is an order with a net amount ≥ 0, else a return.
+    """
+    if "transactions" not in tables:
+        return None
+    return features(additive(orders(tables["transactions"])), as_of)
+
+
+def orders(lines: Frame) -> Frame:
+    """One row an order: customer_id, t (its first line), until (its last), net, and the optional sums."""
+    present = lines.collect_schema().names()
+    measures = {"net": nw.col("amount")} | _optional(present)
+    rows = lines.with_columns(**measures).with_columns(t=nw.col("occurred_at"), until=nw.col("occurred_at"))
+    columns = ["customer_id", "t", "until", *measures]
+    if "order_id" not in present:
+        return rows.select(columns)
+    single = rows.filter(nw.col("order_id").is_null()).select(columns)
+    whole = added_up(rows.filter(~nw.col("order_id").is_null()), ["customer_id", "order_id"], [*measures],
+                     nw.col("t").min(), nw.col("until").max())  # fmt: skip
+    return nw.concat([whole.select(columns), single])
+
+
+def additive(orders: Frame) -> Frame:
+    """Additive rows (see `windows`) with SUMS; gaps are between purchases."""
+    buys = nw.col("net") >= 0.0
+    bought = buys.cast(nw.Float64)
+    times = {name: nw.when(buys).then(nw.col("t")) for name in ("first", "last")}
+    rows = orders.filter(~nw.col("net").is_null()).with_columns(
+        n=bought, returns=1.0 - bought, spent=nw.when(buys).then(nw.col("net")).otherwise(0.0),
+        refunded=nw.when(~buys).then(-nw.col("net")).otherwise(0.0), **times)  # fmt: skip
+    rows = rows.with_columns(spent_sq=nw.col("spent") * nw.col("spent"))
+    gaps = with_gaps(rows, "n")
+    return gaps.with_columns(*(nw.col(name) * nw.col("n") for name in ("gaps", "gap", "gap_sq")))
+
+
+def features(rows: Frame, as_of: int) -> Frame:
+    """The family out of additive rows, raw or partial, that lie before `as_of`."""
+    extra = [name for name in ("margin", "discounts", "discounted") if name in rows.collect_schema().names()]
+    windowed = ["n", "net", "spent", "refunded", "returns", *extra]
+    totals = summed(rows, as_of, windowed, total=SUMS, before=("n", "spent"))
+    return totals.select(
+        "customer_id", *rhythm("rfm", as_of), *_money(), *renamed("n", "rfm_orders_count"),
+        *renamed("net", "rfm_amount_sum"), *trends("n", "rfm_orders"), *trends("spent", "rfm_amount"),
+        *_returns(), *_extra(extra),
+    )  # fmt: skip
+
+
+def _money() -> list[nw.Expr]:
+    return [
+        nw.col("n").alias("rfm_orders_count"),
+        nw.col("net").alias("rfm_amount_sum"),
+        ratio("spent", "n").alias("rfm_amount_mean"),
+        spread("n", "spent", "spent_sq").alias("rfm_amount_std"),
+    ]
+
+
+def _returns() -> list[nw.Expr]:
+    return [
+        nw.col("returns_365d").alias("rfm_returns_count_365d"),
+        ratio("refunded_365d", "spent_365d").alias("rfm_returns_share_365d"),
+    ]
+
+
+def _extra(extra: Sequence[str]) -> list[nw.Expr]:
+    margin = [ratio("margin_180d", "net_180d").alias("rfm_margin_rate_180d")] if "margin" in extra else []
+    discount = [ratio("discounts_365d", "discounted_365d").alias("rfm_discount_mean_365d")]
+    return margin + (discount if "discounts" in extra else [])
+
+
+def _optional(present: Sequence[str]) -> dict[str, nw.Expr]:
+    """Additive measures of the optional columns; a missing value adds nothing."""
+    measures: dict[str, nw.Expr] = {}
+    if "gross_margin" in present:
+        measures["margin"] = nw.col("gross_margin").fill_null(0.0)
+    if "discount" in present:
+        measures["discounts"] = nw.col("discount").fill_null(0.0)
+        measures["discounted"] = (~nw.col("discount").is_null()).cast(nw.Float64)
+    return measures
+
+
+def edges(as_ofs: Sequence[int]) -> list[int]:
+    """Every moment at which a window of any cut-off begins or ends, sorted."""
+    days = {0, *WINDOWS, *(2 * window for window in WINDOWS)}
+    return sorted({as_of - back * DAY for as_of in as_ofs for back in days})

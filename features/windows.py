@@ -1,0 +1,116 @@
+"""Sums over windows before a cut-off, and the rhythm of events: the arithmetic that the families share.
+
+Everything starts from *additive rows*: per row a representative time `t`, `first`/`last` event times, `n` events,
+and columns that may be summed. A raw event is such a row (n = 1); so is an interval partial (many events between
+two edges), which is why one implementation serves both.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import narwhals as nw
+
+from features.clock import DAY
+from features.point_in_time import Frame, between, within
+
+WINDOWS = (30, 90, 180, 365)
+"""Days that every family looks back."""
+
+RHYTHM = ("n", "gaps", "gap", "gap_sq")
+"""Additive columns of the rhythm: events, gaps between them, their sum (days) and sum of squares (days²)."""
+
+
+def events(frame: Frame, time: str, keep: Sequence[str] = ()) -> Frame:
+    """Additive rows, one an event: customer_id, t, first, last, n, and `keep`."""
+    t = nw.col(time)
+    return frame.select(
+        nw.col("customer_id"), t.alias("t"), t.alias("first"), t.alias("last"), ones(time).alias("n"), *keep
+    )
+
+
+def ones(column: str) -> nw.Expr:
+    """1.0 for each row where `column` is known, else 0.0."""
+    return (~nw.col(column).is_null()).cast(nw.Float64)
+
+
+def with_gaps(rows: Frame, *among: str) -> Frame:
+    """Adds the gap in days to the same customer's event before (within equal `among`), its square and `gaps`."""
+    before = nw.col("t").shift(1).over("customer_id", *among, order_by="t")
+    gap = (nw.col("t") - before).cast(nw.Float64) / DAY  # subtract as integers: float days drift
+    return (
+        rows.with_columns(gap=gap)
+        .with_columns(gaps=ones("gap"), gap=nw.col("gap").fill_null(0.0))
+        .with_columns(gap_sq=nw.col("gap") * nw.col("gap"))
+    )
+
+
+def summed(rows: Frame, as_of: int, windowed: Sequence[str], total: Sequence[str] = (),
+           before: Sequence[str] = (), windows: Iterable[int] = WINDOWS) -> Frame:  # fmt: skip
+    """One row a customer: first, last, sums of `total` over all time and of `windowed` over each window.
+
+    Columns are named `NAME`, `NAME_30d`, and for names in `before` also `NAME_30d_before`, the same length before.
+    """
+    parts = {f"{name}_{days}d": within(as_of, days) for name in windowed for days in windows}
+    earlier = {f"{name}_{days}d_before": between(as_of - 2 * days * DAY, as_of - days * DAY, "t")
+               for name in before for days in windows}  # fmt: skip
+    columns = {name: nw.when(inside).then(nw.col(_base(name))).otherwise(0.0) for name, inside in
+               (parts | earlier).items()}  # fmt: skip
+    return added_up(rows.with_columns(**columns), ["customer_id"], [*total, *columns],
+                    nw.col("first").min(), nw.col("last").max())  # fmt: skip
+
+
+def added_up(rows: Frame, by: Sequence[str], sums: Sequence[str], *more: nw.Expr) -> Frame:
+    """Group `by`: Float64 sums of the columns in `sums`, and the plain aggregates in `more`."""
+    grouped = rows.group_by(*by).agg(*more, *(nw.col(name).sum() for name in sums))
+    return grouped.with_columns(*(nw.col(name).cast(nw.Float64) for name in sums)) if sums else grouped
+
+
+def days_since(column: str, as_of: int) -> nw.Expr:
+    """Days from the time in `column` to the cut-off."""
+    return (as_of - nw.col(column)).cast(nw.Float64) / DAY
+
+
+def ratio(part: str, whole: str) -> nw.Expr:
+    """part / whole; null where the whole is zero."""
+    return nw.when(nw.col(whole) != 0.0).then(nw.col(part) / nw.col(whole))
+
+
+def trend(now: str, before: str) -> nw.Expr:
+    """(now − before) / (now + before), in −1..1 for amounts that are not negative; null where both are zero."""
+    both = nw.col(now) + nw.col(before)
+    return nw.when(both > 0.0).then((nw.col(now) - nw.col(before)) / both)
+
+
+def spread(count: str, total: str, squares: str) -> nw.Expr:
+    """Sample standard deviation from sums; null below two values."""
+    n = nw.col(count)
+    squared = (nw.col(squares) - nw.col(total) * nw.col(total) / n) / (n - 1.0)
+    return nw.when(n > 1.0).then(nw.when(squared > 0.0).then(squared).otherwise(squared * 0.0).sqrt())
+
+
+def rhythm(prefix: str, as_of: int) -> list[nw.Expr]:
+    """Recency, tenure and gaps (mean, spread, recency in gaps) out of `summed` rows with RHYTHM."""
+    gap_mean = ratio("gap", "gaps")
+    return [
+        days_since("last", as_of).alias(f"{prefix}_recency_days"),
+        days_since("first", as_of).alias(f"{prefix}_tenure_days"),
+        gap_mean.alias(f"{prefix}_gap_mean_days"),
+        spread("gaps", "gap", "gap_sq").alias(f"{prefix}_gap_std_days"),
+        nw.when(nw.col("gap") > 0.0)
+        .then(days_since("last", as_of) * nw.col("gaps") / nw.col("gap"))
+        .alias(f"{prefix}_recency_in_gaps"),
+    ]
+
+
+def renamed(column: str, feature: str, windows: Iterable[int] = WINDOWS) -> list[nw.Expr]:
+    """COLUMN_30d, … as FEATURE_30d, …"""
+    return [nw.col(f"{column}_{days}d").alias(f"{feature}_{days}d") for days in windows]
+
+
+def trends(column: str, feature: str, windows: Iterable[int] = WINDOWS) -> list[nw.Expr]:
+    """FEATURE_trend_30d, …: each window of COLUMN against the same length before."""
+    return [trend(f"{column}_{d}d", f"{column}_{d}d_before").alias(f"{feature}_trend_{d}d") for d in windows]
+
+
+def _base(name: str) -> str:
+    """Amount_sum_30d_before → the additive column it sums."""
+    return name.removesuffix("_before").rsplit("_", 1)[0]

@@ -1,0 +1,154 @@
+"""Who was at stake at a cut-off, who left, and what they were worth: the four definitions and the value.
+
+Times are Int64 microseconds. What is at stake is decided by what was known at the cut-off; what came of it by all
+that is readable when the window has closed.
+"""
+
+import narwhals as nw
+import polars as pl
+
+from features.clock import DAY, MONTH_DAYS
+from features.errors import RemoraError
+from features.point_in_time import Frame, Tables, between, known_at, known_before
+from features.rfm import orders
+from features.settings import Churn, Definition, Value, ValueSource
+
+TABLE_OF: dict[Definition, str] = {
+    "no_purchase": "transactions",
+    "cancelled": "subscriptions",
+    "inactive": "usage_events",
+    "labelled": "labels",
+}
+"""Definition → the table it reads."""
+
+
+class LabelError(RemoraError):
+    """The churn definition or the value source does not fit the tables."""
+
+
+def definition_of(tables: Tables, churn: Churn) -> Definition:
+    """The configured definition, or the only one the tables allow. Raises LabelError where one must choose."""
+    possible = [definition for definition, table in TABLE_OF.items() if table in tables]
+    if churn.definition is None:
+        if len(possible) == 1:
+            return possible[0]
+        raise LabelError(f"churn.definition is not set and the tables allow {', '.join(possible)}; set it in "
+                         "remora.toml, for example `[churn]` `definition = \"" + possible[0] + "\"`")  # fmt: skip
+    if churn.definition not in possible:
+        raise LabelError(f"churn.definition = {churn.definition!r} needs the table {TABLE_OF[churn.definition]}, "
+                         f"which is not there; these definitions are possible: {', '.join(possible)}")  # fmt: skip
+    return churn.definition
+
+
+def value_source_of(tables: Tables, value: Value) -> ValueSource | None:
+    """The configured source of value, or the only one there; None without value data.
+
+    Raises LabelError where invoices and subscriptions would count twice, or currencies cannot be added.
+    """
+    there: list[ValueSource] = [name for name in ("transactions", "subscriptions") if name in tables]  # type: ignore[misc]
+    if value.source is None:
+        if len(there) > 1:
+            raise LabelError("value.source is not set and both transactions and subscriptions are there; set [value] "
+                             'source = "transactions", "subscriptions" or "both" (both counts an invoice for a '
+                             "subscription twice)")  # fmt: skip
+        return there[0] if there else None
+    needed = ("transactions", "subscriptions") if value.source == "both" else (value.source,)
+    missing = [name for name in needed if name not in tables]
+    if missing:
+        raise LabelError(f"value.source = {value.source!r} needs the table {', '.join(missing)}, which is not there")
+    return value.source
+
+
+def window_days(definition: Definition, churn: Churn) -> int:
+    """Days from a cut-off until its label is known."""
+    if definition == "labelled":
+        return 0
+    return churn.horizon_days + (churn.grace_days if definition == "cancelled" else 0)
+
+
+def at_stake(tables: Tables, as_of: int, definition: Definition, churn: Churn) -> pl.DataFrame:
+    """customer_id of everyone who can be lost as of `as_of`, by what was known then."""
+    since = as_of - churn.active_within_days * DAY
+    if definition == "no_purchase":
+        bought = _purchases(known_before(_only(tables, "transactions"), as_of)["transactions"])
+        return _ids(bought.filter(nw.col("t") >= since))
+    if definition == "inactive":
+        used = known_before(_only(tables, "usage_events"), as_of)["usage_events"]
+        return _ids(used.filter(nw.col("occurred_at") >= since))
+    if definition == "cancelled":
+        return _ids(_running(known_at(_only(tables, "subscriptions"), as_of)["subscriptions"], as_of, as_of))
+    return _ids(tables["labels"].filter(nw.col("as_of") == as_of))
+
+
+def churned(tables: Tables, as_of: int, definition: Definition, churn: Churn) -> pl.DataFrame:
+    """customer_id, churned (1.0 or 0.0): what came of everyone at stake, from `tables` readable after the window."""
+    stake = at_stake(tables, as_of, definition, churn)
+    end = as_of + churn.horizon_days * DAY
+    if definition == "labelled":
+        rows = tables["labels"].filter(nw.col("as_of") == as_of).group_by("customer_id").agg(nw.col("churned").max())
+        return _collect(rows)
+    if definition == "no_purchase":
+        stayed = _ids(_purchases(tables["transactions"]).filter(between(as_of, end)))
+    elif definition == "inactive":
+        stayed = _ids(tables["usage_events"].filter(between(as_of, end, "occurred_at")))
+    else:
+        stayed = _ids(_running(tables["subscriptions"], end, end + churn.grace_days * DAY))
+    stays = pl.col("customer_id").is_in(stayed["customer_id"].implode())
+    return stake.with_columns(churned=(~stays).cast(pl.Float64))
+
+
+def realised_value(tables: Tables, as_of: int, source: ValueSource, value: Value) -> pl.DataFrame:
+    """customer_id, value: money over [as_of, as_of + horizon) of those who brought any."""
+    end = as_of + value.horizon_days * DAY
+    parts = []
+    if source in ("transactions", "both"):
+        parts.append(_traded(tables["transactions"], as_of, end, value.measure))
+    if source in ("subscriptions", "both"):
+        parts.append(_subscribed(tables["subscriptions"], as_of, end))
+    return pl.concat(parts).group_by("customer_id").agg(pl.col("value").sum()).sort("customer_id")
+
+
+def labelled_cutoffs(tables: Tables) -> list[int]:
+    """The cut-offs that `labels` brings, oldest first."""
+    dates = tables["labels"].select("as_of").unique().collect(backend="polars")["as_of"].to_list()
+    return sorted(date for date in dates if date is not None)
+
+
+def _only(tables: Tables, name: str) -> dict[str, Frame]:
+    return {name: tables[name]}
+
+
+def _purchases(lines: Frame) -> Frame:
+    return orders(lines).filter(nw.col("net") >= 0.0)
+
+
+def _running(rows: Frame, start: int, end: int) -> Frame:
+    """Subscriptions that run at any moment of [start, end]."""
+    ends = nw.col("ended_at")
+    return rows.filter((nw.col("started_at") <= end) & (ends.is_null() | (ends > start)))
+
+
+def _traded(lines: Frame, start: int, end: int, measure: str) -> pl.DataFrame:
+    amount = nw.col("amount")
+    if measure == "margin" and "gross_margin" in lines.collect_schema().names():
+        amount = nw.col("gross_margin").fill_null(nw.col("amount"))
+    inside = lines.filter(between(start, end, "occurred_at")).with_columns(value=amount.fill_null(0.0))
+    return _collect(inside.group_by("customer_id").agg(nw.col("value").sum()))
+
+
+def _subscribed(rows: Frame, start: int, end: int) -> pl.DataFrame:
+    """monthly_amount × months running inside [start, end)."""
+    first = nw.max_horizontal(nw.col("started_at"), nw.col("started_at") * 0 + start)
+    last = nw.min_horizontal(nw.col("ended_at").fill_null(end), nw.col("started_at") * 0 + end)
+    months = (last - first).cast(nw.Float64) / (DAY * MONTH_DAYS)
+    paid = nw.when(months > 0.0).then(months * nw.col("monthly_amount").fill_null(0.0)).otherwise(0.0)
+    return _collect(rows.with_columns(value=paid).group_by("customer_id").agg(nw.col("value").sum()))
+
+
+def _ids(frame: Frame) -> pl.DataFrame:
+    return _collect(frame.select("customer_id").unique())
+
+
+def _collect(frame: Frame) -> pl.DataFrame:
+    native: pl.DataFrame = frame.collect(backend="polars").to_native()
+    return native.with_columns(pl.exclude("customer_id").cast(pl.Float64)).sort("customer_id")
