@@ -74,8 +74,9 @@ def build_many(tables: Tables, as_ofs: Sequence[int], fitted: Fitted) -> Iterato
         yield build(tables, as_of, fitted, begins)
 
 
-def compose(families: Mapping[str, pl.DataFrame | None], known: Tables, as_of: int,
-            begins: Mapping[str, int]) -> pl.DataFrame:  # fmt: skip
+def compose(
+    families: Mapping[str, pl.DataFrame | None], known: Tables, as_of: int, begins: Mapping[str, int]
+) -> pl.DataFrame:
     """Families (name → frame by customer) side by side, over everyone known before `as_of`."""
     present = {name: frame for name, frame in families.items() if frame is not None}
     everyone = population(present, known)
@@ -99,7 +100,7 @@ def population(families: Mapping[str, pl.DataFrame], known: Tables) -> pl.DataFr
 
 def beginnings(tables: Tables) -> dict[str, int]:
     """Table → its first moment, in microseconds; tables without rows are left out."""
-    found = {}
+    found: dict[str, int] = {}
     for name, frame in tables.items():
         happened = TABLES[name].happened_at
         if happened in frame.collect_schema().names():
@@ -132,8 +133,13 @@ def _nobody() -> pl.DataFrame:
 
 def _too_early(names: Sequence[str], as_of: int, begins: Mapping[str, int]) -> list[pl.Expr]:
     """Nulls for windows that begin before the first day of their table."""
-    return [pl.lit(None, pl.Float64).alias(name) for name in names if name != "customer_id"
-            and (days := describe(name).needs_days) and as_of - days * DAY < _first_day(name, begins, as_of)]  # fmt: skip
+    return [
+        pl.lit(None, pl.Float64).alias(name)
+        for name in names
+        if name != "customer_id"
+        and (days := describe(name).needs_days)
+        and as_of - days * DAY < _first_day(name, begins, as_of)
+    ]
 
 
 def _first_day(name: str, begins: Mapping[str, int], as_of: int) -> int:

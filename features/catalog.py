@@ -168,15 +168,24 @@ def phrase(name: str, value: float | str | None) -> str:
 
 def kinds(frame: pl.DataFrame) -> dict[str, str]:
     """Feature column → "number" or "category"."""
-    return {name: "category" if dtype == pl.String else "number" for name, dtype in frame.schema.items()
-            if name != "customer_id"}  # fmt: skip
+    return {
+        name: "category" if dtype == pl.String else "number"
+        for name, dtype in frame.schema.items()
+        if name != "customer_id"
+    }
 
 
 def table(names: Iterable[str]) -> pl.DataFrame:
     """The catalog of `names` as a frame: name, unit, meaning, missing."""
     rows = [describe(name) for name in names]
-    return pl.DataFrame({"name": [r.name for r in rows], "unit": [r.unit for r in rows],
-                         "meaning": [r.meaning for r in rows], "missing": [r.missing for r in rows]})  # fmt: skip
+    return pl.DataFrame(
+        {
+            "name": [r.name for r in rows],
+            "unit": [r.unit for r in rows],
+            "meaning": [r.meaning for r in rows],
+            "missing": [r.missing for r in rows],
+        }
+    )
 
 
 def _shown(unit: str, value: float | str) -> str:

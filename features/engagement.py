@@ -16,8 +16,12 @@ def engagement(tables: Tables, as_of: int) -> Frame | None:
     measures = _measures(contacts.collect_schema().names())
     rows = events(contacts.with_columns(**measures), "occurred_at", ["channel", *measures])
     totals = summed(with_gaps(rows), as_of, ["n", *measures], total=RHYTHM, before=("n",)).select(
-        "customer_id", *rhythm("engagement", as_of), *renamed("n", "engagement_interactions_count"),
-        *trends("n", "engagement_interactions"), *_shares(measures))  # fmt: skip
+        "customer_id",
+        *rhythm("engagement", as_of),
+        *renamed("n", "engagement_interactions_count"),
+        *trends("n", "engagement_interactions"),
+        *_shares(measures),
+    )
     return totals.join(_channels(rows, as_of), on="customer_id", how="left")
 
 

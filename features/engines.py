@@ -83,11 +83,12 @@ def held_by(frame: Frame, engine: Engine) -> Frame:
     if engine == "polars":
         import polars
 
-        return nw.from_native(polars.from_arrow(table)).lazy()  # type: ignore[type-var, return-value]
+        return nw.from_native(polars.DataFrame(table)).lazy()
     import pandas
 
     nullable = {"int64": pandas.Int64Dtype(), "double": pandas.Float64Dtype(), "string": pandas.StringDtype()}
-    return nw.from_native(table.to_pandas(types_mapper=lambda kind: nullable.get(str(kind)))).lazy()
+    held: Frame = nw.from_native(table.to_pandas(types_mapper=lambda kind: nullable.get(str(kind)))).lazy()
+    return held
 
 
 def is_url(place: str | Path) -> bool:
@@ -117,8 +118,11 @@ def _locate(
     place: str | Path, settings: Settings, connection: duckdb.DuckDBPyConnection
 ) -> tuple[list[str], dict[str, Origin]]:
     """Problems, and contract table → where its raw rows are."""
-    unknown = [f"remora.toml: tables.{name}: no such table; the contract has {', '.join(TABLES)}" for name in
-               settings.tables if name not in TABLES]  # fmt: skip
+    unknown = [
+        f"remora.toml: tables.{name}: no such table; the contract has {', '.join(TABLES)}"
+        for name in settings.tables
+        if name not in TABLES
+    ]
     origins = _database(str(place), settings, connection) if is_url(place) else _folder(Path(place), settings)
     missing = [
         f"remora.toml: tables.{name}: from = {mapping.source!r} was not found in {_shown(place)}"

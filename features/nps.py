@@ -13,8 +13,11 @@ def nps(tables: Tables, as_of: int) -> Frame | None:
 
     NPS of a customer = 100 · (share of 9–10 − share of 0–6) over its own answers of the last 365 days (D5).
     """
-    parts = [build(tables[name], as_of) for name, build in
-             (("nps_responses", _recommendation), ("satisfaction_surveys", _satisfaction)) if name in tables]  # fmt: skip
+    parts = [
+        build(tables[name], as_of)
+        for name, build in (("nps_responses", _recommendation), ("satisfaction_surveys", _satisfaction))
+        if name in tables
+    ]
     if len(parts) < 2:
         return parts[0] if parts else None
     everyone = nw.concat([part.select("customer_id") for part in parts]).unique()

@@ -1,13 +1,14 @@
 """The only date filter: what the company knew before a moment, and nothing else."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import narwhals as nw
 
 from features.clock import DAY
 from features.sources import TABLES, Column
 
-Frame = nw.LazyFrame[object]
+Frame = nw.LazyFrame[Any]
 Tables = Mapping[str, Frame]
 
 
@@ -45,8 +46,11 @@ def _known(name: str, frame: Frame, as_of: int) -> Frame:
         frame = frame.filter(seen | nw.col(happened).is_null() if happened not in table.required() else seen)
     if "recorded_at" in present:
         frame = frame.filter(nw.col("recorded_at").is_null() | (nw.col("recorded_at") < as_of))
-    masks = [_mask(name, column, happened, as_of) for name, column in table.columns().items() if name in present
-             and _is_late(column, present)]  # fmt: skip
+    masks = [
+        _mask(name, column, happened, as_of)
+        for name, column in table.columns().items()
+        if name in present and _is_late(column, present)
+    ]
     return frame.with_columns(*masks) if masks else frame
 
 

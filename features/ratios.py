@@ -36,6 +36,15 @@ def _complaint_rate(present: set[str]) -> list[pl.Expr]:
 
 def _tenure(present: set[str]) -> list[pl.Expr]:
     """Days since sign-up or the first activity, whichever is earlier."""
-    starts = [name for name in ("profile_signed_up_days", "rfm_tenure_days", "usage_tenure_days",
-              "subscription_tenure_days", "engagement_tenure_days") if name in present]  # fmt: skip
+    starts = [
+        name
+        for name in (
+            "profile_signed_up_days",
+            "rfm_tenure_days",
+            "usage_tenure_days",
+            "subscription_tenure_days",
+            "engagement_tenure_days",
+        )
+        if name in present
+    ]
     return [pl.max_horizontal(starts).alias("profile_tenure_days")] if starts else []

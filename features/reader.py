@@ -11,10 +11,22 @@ from pathlib import Path
 import duckdb
 
 from features.settings import Company, TableMapping
-from features.sources import TABLES, Column, Kind, Table
+from features.sources import Kind, Table
 
-NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",
-           "FLOAT", "DOUBLE", "DECIMAL")  # fmt: skip
+NUMBERS = (
+    "TINYINT",
+    "SMALLINT",
+    "INTEGER",
+    "BIGINT",
+    "HUGEINT",
+    "UTINYINT",
+    "USMALLINT",
+    "UINTEGER",
+    "UBIGINT",
+    "FLOAT",
+    "DOUBLE",
+    "DECIMAL",
+)
 
 EXPECTED: dict[Kind, str] = {
     "text": "text",
@@ -46,10 +58,21 @@ class Origin:
 class Reader:
     """One table of the contract over one origin."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, table: type[Table], origin: Origin,
-                 mapping: TableMapping, company: Company) -> None:  # fmt: skip
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        table: type[Table],
+        origin: Origin,
+        mapping: TableMapping,
+        company: Company,
+    ) -> None:
         self.connection, self.table, self.origin, self.mapping, self.company = (
-            connection, table, origin, mapping, company)  # fmt: skip
+            connection,
+            table,
+            origin,
+            mapping,
+            company,
+        )
 
     @cached_property
     def raw(self) -> dict[str, str]:
@@ -110,8 +133,11 @@ class Reader:
         return typed_sql(quoted(raw), self.raw[raw], kind, self.company.timezone)
 
     def _derives_amount(self) -> bool:
-        return (self.table.table == "transactions" and "amount" not in self.source_of
-                and {"quantity", "unit_price"} <= self.source_of.keys())  # fmt: skip
+        return (
+            self.table.table == "transactions"
+            and "amount" not in self.source_of
+            and {"quantity", "unit_price"} <= self.source_of.keys()
+        )
 
     def _kind_of_extra(self, name: str) -> Kind:
         """Numbers stay numbers; text of a CSV is a number if all of it is, and none has a leading zero."""
@@ -145,19 +171,23 @@ class Reader:
         absent = [name for name in self.table.required() if name not in self.source_of]
         return [
             f"{self.origin.label}: column {name} is missing ({self.table.columns()[name].meaning}); the file has "
-            f"{', '.join(self.raw)}: map one with `{name} = \"…\"` under [tables.{self.table.table}] in remora.toml"
+            f'{", ".join(self.raw)}: map one with `{name} = "…"` under [tables.{self.table.table}] in remora.toml'
             for name in absent
             if not (name == "amount" and self._derives_amount())
         ]
 
     def _wrong_values(self) -> list[str]:
         """One sentence a column whose values do not read as the contract's kind."""
-        doubtful = {name: raw for name, raw in self.source_of.items()
-                    if may_fail(self.raw[raw], self.table.columns()[name].kind)}  # fmt: skip
+        doubtful = {
+            name: raw
+            for name, raw in self.source_of.items()
+            if may_fail(self.raw[raw], self.table.columns()[name].kind)
+        }
         if not doubtful:
             return []
-        counts = self._one(f"SELECT {', '.join(f'count_if({self._fails(name)})' for name in doubtful)} "
-                           f"FROM {self.origin.relation}")  # fmt: skip
+        counts = self._one(
+            f"SELECT {', '.join(f'count_if({self._fails(name)})' for name in doubtful)} FROM {self.origin.relation}"
+        )
         return [self._wrong(name, count) for name, count in zip(doubtful, counts, strict=True) if count]
 
     def _fails(self, name: str) -> str:
@@ -173,13 +203,14 @@ class Reader:
         shift = 1 if self.origin.header else 0
         shown = ", ".join(f"row {line + shift}: {value!r}" for line, value in rows)
         kind = self.table.columns()[name].kind
-        return (f"{self.origin.label}: column {raw}: {count} values are not {EXPECTED[kind]} ({shown}); "
-                f"correct them, or leave them empty, or map another column to {name} in remora.toml")  # fmt: skip
+        return (
+            f"{self.origin.label}: column {raw}: {count} values are not {EXPECTED[kind]} ({shown}); "
+            f"correct them, or leave them empty, or map another column to {name} in remora.toml"
+        )
 
     def _one(self, query: str) -> tuple[int, ...]:
-        row = self.connection.sql(query).fetchone()
-        assert row is not None
-        return row
+        rows: list[tuple[int, ...]] = self.connection.sql(query).fetchall()
+        return rows[0]
 
 
 def quoted(name: str) -> str:
@@ -234,8 +265,10 @@ def _text_sql(column: str, raw_type: str) -> str:
 
 def _flag_sql(column: str) -> str:
     value = f"lower(trim(CAST({column} AS VARCHAR)))"
-    return (f"CASE WHEN {value} IN ('true', 't', 'yes', 'y', '1', '1.0') THEN 1e0 "
-            f"WHEN {value} IN ('false', 'f', 'no', 'n', '0', '0.0') THEN 0e0 END")  # fmt: skip
+    return (
+        f"CASE WHEN {value} IN ('true', 't', 'yes', 'y', '1', '1.0') THEN 1e0 "
+        f"WHEN {value} IN ('false', 'f', 'no', 'n', '0', '0.0') THEN 0e0 END"
+    )
 
 
 def _time_sql(column: str, raw_type: str, zone: str) -> str:

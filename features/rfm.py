@@ -34,8 +34,13 @@ def orders(lines: Frame) -> Frame:
     if "order_id" not in present:
         return rows.select(columns)
     single = rows.filter(nw.col("order_id").is_null()).select(columns)
-    whole = added_up(rows.filter(~nw.col("order_id").is_null()), ["customer_id", "order_id"], [*measures],
-                     nw.col("t").min(), nw.col("until").max())  # fmt: skip
+    whole = added_up(
+        rows.filter(~nw.col("order_id").is_null()),
+        ["customer_id", "order_id"],
+        [*measures],
+        nw.col("t").min(),
+        nw.col("until").max(),
+    )
     return nw.concat([whole.select(columns), single])
 
 
@@ -45,8 +50,12 @@ def additive(orders: Frame) -> Frame:
     bought = buys.cast(nw.Float64)
     times = {name: nw.when(buys).then(nw.col("t")) for name in ("first", "last")}
     rows = orders.filter(~nw.col("net").is_null()).with_columns(
-        n=bought, returns=1.0 - bought, spent=nw.when(buys).then(nw.col("net")).otherwise(0.0),
-        refunded=nw.when(~buys).then(-nw.col("net")).otherwise(0.0), **times)  # fmt: skip
+        n=bought,
+        returns=1.0 - bought,
+        spent=nw.when(buys).then(nw.col("net")).otherwise(0.0),
+        refunded=nw.when(~buys).then(-nw.col("net")).otherwise(0.0),
+        **times,
+    )
     rows = rows.with_columns(spent_sq=nw.col("spent") * nw.col("spent"))
     gaps = with_gaps(rows, "n")
     return gaps.with_columns(*(nw.col(name) * nw.col("n") for name in ("gaps", "gap", "gap_sq")))
@@ -58,10 +67,16 @@ def features(rows: Frame, as_of: int) -> Frame:
     windowed = ["n", "net", "spent", "refunded", "returns", *extra]
     totals = summed(rows, as_of, windowed, total=SUMS, before=("n", "spent"))
     return totals.select(
-        "customer_id", *rhythm("rfm", as_of), *_money(), *renamed("n", "rfm_orders_count"),
-        *renamed("net", "rfm_amount_sum"), *trends("n", "rfm_orders"), *trends("spent", "rfm_amount"),
-        *_returns(), *_extra(extra),
-    )  # fmt: skip
+        "customer_id",
+        *rhythm("rfm", as_of),
+        *_money(),
+        *renamed("n", "rfm_orders_count"),
+        *renamed("net", "rfm_amount_sum"),
+        *trends("n", "rfm_orders"),
+        *trends("spent", "rfm_amount"),
+        *_returns(),
+        *_extra(extra),
+    )
 
 
 def _money() -> list[nw.Expr]:

@@ -49,7 +49,7 @@ class Churn(Section):
 
 class Value(Section):
     source: ValueSource | None = None
-    horizon_days: int = Field(90, ge=1)
+    horizon_days: int | None = Field(None, ge=1)
     measure: Literal["revenue", "margin"] = "revenue"
     annual_discount_rate: float = Field(0.0, ge=0)
     rates: dict[str, float] = {}
@@ -102,6 +102,11 @@ class Settings(BaseSettings):
     features: Features = Features()
     gate: Gate = Gate()
     tables: dict[str, TableMapping] = {}
+
+    @property
+    def value_horizon_days(self) -> int:
+        """Days over which value is counted: the churn horizon unless set."""
+        return self.value.horizon_days or self.churn.horizon_days
 
     @classmethod
     def settings_customise_sources(

@@ -284,9 +284,20 @@ class LeadStages(Table):
 TABLES: dict[str, type[Table]] = {
     table.table: table
     for table in (
-        Customers, Transactions, Subscriptions, UsageEvents, NpsResponses, SatisfactionSurveys, Interactions,
-        Tickets, Cancellations, Labels, Interventions, Leads, LeadStages,
+        Customers,
+        Transactions,
+        Subscriptions,
+        UsageEvents,
+        NpsResponses,
+        SatisfactionSurveys,
+        Interactions,
+        Tickets,
+        Cancellations,
+        Labels,
+        Interventions,
+        Leads,
+        LeadStages,
     )
-}  # fmt: skip
+}
 
 ONE_OF = ("transactions", "subscriptions", "usage_events", "labels")

@@ -12,8 +12,11 @@ BACK = 90
 
 def subscription(tables: Tables, as_of: int) -> Frame | None:
     """Features of the family, one row a customer who subscribed or cancelled; None without either table."""
-    parts = [build(tables[name], as_of) for name, build in
-             (("subscriptions", _running), ("cancellations", _cancelled)) if name in tables]  # fmt: skip
+    parts = [
+        build(tables[name], as_of)
+        for name, build in (("subscriptions", _running), ("cancellations", _cancelled))
+        if name in tables
+    ]
     if len(parts) < 2:
         return parts[0] if parts else None
     everyone = nw.concat([part.select("customer_id") for part in parts]).unique()
@@ -26,8 +29,14 @@ def _running(rows: Frame, as_of: int) -> Frame:
     renewal = [nw.col("term").min()] if "term_ends_at" in present else []
     if renewal:
         measured = measured.with_columns(term=nw.when(nw.col("ended_at").is_null()).then(nw.col("term_ends_at")))
-    totals = added_up(measured, ["customer_id"], [*_measures(present, as_of)], nw.col("started_at").min().alias("first"),
-                      nw.col("started_at").max().alias("last"), *renewal)  # fmt: skip
+    totals = added_up(
+        measured,
+        ["customer_id"],
+        [*_measures(present, as_of)],
+        nw.col("started_at").min().alias("first"),
+        nw.col("started_at").max().alias("last"),
+        *renewal,
+    )
     return totals.select("customer_id", *_features(present, as_of))
 
 
@@ -89,5 +98,7 @@ def _features(present: list[str], as_of: int) -> list[nw.Expr]:
 
 def _cancelled(rows: Frame, as_of: int) -> Frame:
     return summed(events(rows, "occurred_at"), as_of, ["n"], windows=(365,)).select(
-        "customer_id", days_since("last", as_of).alias("subscription_cancellation_recency_days"),
-        *renamed("n", "subscription_cancellations_count", (365,)))  # fmt: skip
+        "customer_id",
+        days_since("last", as_of).alias("subscription_cancellation_recency_days"),
+        *renamed("n", "subscription_cancellations_count", (365,)),
+    )

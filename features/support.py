@@ -17,9 +17,14 @@ def support(tables: Tables, as_of: int) -> Frame | None:
     present = tickets.collect_schema().names()
     rows = events(tickets.with_columns(**_measures(present)), "occurred_at", [*_measures(present)])
     counts = summed(rows, as_of, ["n"], before=("n",)).select(
-        "customer_id", days_since("last", as_of).alias("support_recency_days"),
-        *renamed("n", "support_tickets_count"), *trends("n", "support_tickets", (90,)))  # fmt: skip
-    measures = summed(rows, as_of, [*_measures(present)], total=["open"] if "closed_at" in present else [], windows=YEAR)
+        "customer_id",
+        days_since("last", as_of).alias("support_recency_days"),
+        *renamed("n", "support_tickets_count"),
+        *trends("n", "support_tickets", (90,)),
+    )
+    measures = summed(
+        rows, as_of, [*_measures(present)], total=["open"] if "closed_at" in present else [], windows=YEAR
+    )
     return counts.join(measures.select("customer_id", *_solved(present)), on="customer_id", how="left")
 
 
@@ -30,24 +35,30 @@ def _measures(present: list[str]) -> dict[str, nw.Expr]:
         hours = (nw.col("closed_at") - nw.col("occurred_at")).cast(nw.Float64) * 24 / DAY
         measures |= {"open": 1.0 - ones("closed_at"), "closed": ones("closed_at"), "hours": hours.fill_null(0.0)}
     if "first_response_minutes" in present:
-        measures |= {"answered": ones("first_response_minutes"),
-                     "minutes": nw.col("first_response_minutes").fill_null(0.0)}  # fmt: skip
+        measures |= {
+            "answered": ones("first_response_minutes"),
+            "minutes": nw.col("first_response_minutes").fill_null(0.0),
+        }
     if "satisfaction" in present:
         measures |= {"rated": ones("satisfaction"), "rating": nw.col("satisfaction").fill_null(0.0)}
     if "is_complaint" in present:
         measures["complaints"] = nw.col("is_complaint").fill_null(0.0)
     if {"is_complaint", "satisfaction"} <= set(present):
         both = nw.col("is_complaint").fill_null(0.0)
-        measures |= {"complaints_rated": both * ones("satisfaction"),
-                     "complaints_rating": both * nw.col("satisfaction").fill_null(0.0)}  # fmt: skip
+        measures |= {
+            "complaints_rated": both * ones("satisfaction"),
+            "complaints_rating": both * nw.col("satisfaction").fill_null(0.0),
+        }
     return measures
 
 
 def _solved(present: list[str]) -> list[nw.Expr]:
     features: list[nw.Expr] = []
     if "closed_at" in present:
-        features += [nw.col("open").alias("support_tickets_open"),
-                     ratio("hours_365d", "closed_365d").alias("support_hours_to_close_mean_365d")]  # fmt: skip
+        features += [
+            nw.col("open").alias("support_tickets_open"),
+            ratio("hours_365d", "closed_365d").alias("support_hours_to_close_mean_365d"),
+        ]
     if "first_response_minutes" in present:
         features.append(ratio("minutes_365d", "answered_365d").alias("support_first_response_mean_365d"))
     if "satisfaction" in present:

@@ -22,8 +22,11 @@ def usage(tables: Tables, as_of: int, core_features: Sequence[str]) -> Frame | N
         return None
     rows = _rows(tables["usage_events"])
     totals = summed(rows, as_of, ["n", "quantity"], before=("quantity",)).select(
-        "customer_id", *renamed("n", "usage_events_count"), *renamed("quantity", "usage_quantity_sum"),
-        *trends("quantity", "usage_quantity"))  # fmt: skip
+        "customer_id",
+        *renamed("n", "usage_events_count"),
+        *renamed("quantity", "usage_quantity_sum"),
+        *trends("quantity", "usage_quantity"),
+    )
     joined = totals.join(_days(rows, as_of), on="customer_id", how="left")
     return joined.join(_parts(rows, as_of, core_features), on="customer_id", how="left") if core_features else joined
 
@@ -52,18 +55,26 @@ def _rows(frame: Frame) -> Frame:
 def _days(rows: Frame, as_of: int) -> Frame:
     """Days of use, counted back from the cut-off: how many, and their rhythm."""
     day = (as_of - 1 - nw.col("t")) // DAY
-    active = rows.with_columns(day=day).group_by("customer_id", "day").agg(
-        nw.col("t").max(), nw.col("first").min(), nw.col("last").max())  # fmt: skip
+    active = (
+        rows.with_columns(day=day)
+        .group_by("customer_id", "day")
+        .agg(nw.col("t").max(), nw.col("first").min(), nw.col("last").max())
+    )
     rows_of_days = with_gaps(active.with_columns(n=nw.col("day").cast(nw.Float64) * 0.0 + 1.0))
     return summed(rows_of_days, as_of, ["n"], total=RHYTHM, before=("n",)).select(
-        "customer_id", *rhythm("usage", as_of), *renamed("n", "usage_active_days"),
-        *trends("n", "usage_active_days"))  # fmt: skip
+        "customer_id", *rhythm("usage", as_of), *renamed("n", "usage_active_days"), *trends("n", "usage_active_days")
+    )
 
 
 def _parts(rows: Frame, as_of: int, core: Sequence[str]) -> Frame:
     """Quantity of each core feature, and depth: the share of core features used."""
-    columns = {f"usage_{slug(part)}_sum_{days}d": nw.when((nw.col("feature") == part) & within(as_of, days))
-               .then(nw.col("quantity")).otherwise(0.0) for part in core for days in CORE_WINDOWS}  # fmt: skip
+    columns = {
+        f"usage_{slug(part)}_sum_{days}d": nw.when((nw.col("feature") == part) & within(as_of, days))
+        .then(nw.col("quantity"))
+        .otherwise(0.0)
+        for part in core
+        for days in CORE_WINDOWS
+    }
     sums = added_up(rows.with_columns(**columns), ["customer_id"], [*columns])
     return sums.with_columns(*(_depth(core, days) for days in CORE_WINDOWS))
 

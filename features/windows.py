@@ -43,19 +43,30 @@ def with_gaps(rows: Frame, *among: str) -> Frame:
     )
 
 
-def summed(rows: Frame, as_of: int, windowed: Sequence[str], total: Sequence[str] = (),
-           before: Sequence[str] = (), windows: Iterable[int] = WINDOWS) -> Frame:  # fmt: skip
+def summed(
+    rows: Frame,
+    as_of: int,
+    windowed: Sequence[str],
+    total: Sequence[str] = (),
+    before: Sequence[str] = (),
+    windows: Iterable[int] = WINDOWS,
+) -> Frame:
     """One row a customer: first, last, sums of `total` over all time and of `windowed` over each window.
 
     Columns are named `NAME`, `NAME_30d`, and for names in `before` also `NAME_30d_before`, the same length before.
     """
     parts = {f"{name}_{days}d": within(as_of, days) for name in windowed for days in windows}
-    earlier = {f"{name}_{days}d_before": between(as_of - 2 * days * DAY, as_of - days * DAY, "t")
-               for name in before for days in windows}  # fmt: skip
-    columns = {name: nw.when(inside).then(nw.col(_base(name))).otherwise(0.0) for name, inside in
-               (parts | earlier).items()}  # fmt: skip
-    return added_up(rows.with_columns(**columns), ["customer_id"], [*total, *columns],
-                    nw.col("first").min(), nw.col("last").max())  # fmt: skip
+    earlier = {
+        f"{name}_{days}d_before": between(as_of - 2 * days * DAY, as_of - days * DAY, "t")
+        for name in before
+        for days in windows
+    }
+    columns = {
+        name: nw.when(inside).then(nw.col(_base(name))).otherwise(0.0) for name, inside in (parts | earlier).items()
+    }
+    return added_up(
+        rows.with_columns(**columns), ["customer_id"], [*total, *columns], nw.col("first").min(), nw.col("last").max()
+    )
 
 
 def added_up(rows: Frame, by: Sequence[str], sums: Sequence[str], *more: nw.Expr) -> Frame:

@@ -43,8 +43,9 @@ def fit_interval(expected: Vector, value: Vector) -> Interval:
     rows = [(float(expected[g].mean()), *(float(q) for q in np.quantile(value[g], [LOW, HIGH]))) for g in groups]
     distinct = {knot: (low, high) for knot, low, high in rows}
     knots = sorted(distinct)
-    return Interval(expected=tuple(knots), low=tuple(distinct[k][0] for k in knots),
-                    high=tuple(distinct[k][1] for k in knots))  # fmt: skip
+    return Interval(
+        expected=tuple(knots), low=tuple(distinct[k][0] for k in knots), high=tuple(distinct[k][1] for k in knots)
+    )
 
 
 def _fit_amount(matrix: Matrix, amounts: Vector, categories: Sequence[int]) -> str:

@@ -32,11 +32,15 @@ def definition_of(tables: Tables, churn: Churn) -> Definition:
     if churn.definition is None:
         if len(possible) == 1:
             return possible[0]
-        raise LabelError(f"churn.definition is not set and the tables allow {', '.join(possible)}; set it in "
-                         "remora.toml, for example `[churn]` `definition = \"" + possible[0] + "\"`")  # fmt: skip
+        raise LabelError(
+            f"churn.definition is not set and the tables allow {', '.join(possible)}; set it in "
+            'remora.toml, for example `[churn]` `definition = "' + possible[0] + '"`'
+        )
     if churn.definition not in possible:
-        raise LabelError(f"churn.definition = {churn.definition!r} needs the table {TABLE_OF[churn.definition]}, "
-                         f"which is not there; these definitions are possible: {', '.join(possible)}")  # fmt: skip
+        raise LabelError(
+            f"churn.definition = {churn.definition!r} needs the table {TABLE_OF[churn.definition]}, "
+            f"which is not there; these definitions are possible: {', '.join(possible)}"
+        )
     return churn.definition
 
 
@@ -45,12 +49,14 @@ def value_source_of(tables: Tables, value: Value) -> ValueSource | None:
 
     Raises LabelError where invoices and subscriptions would count twice, or currencies cannot be added.
     """
-    there: list[ValueSource] = [name for name in ("transactions", "subscriptions") if name in tables]  # type: ignore[misc]
+    there: list[ValueSource] = [name for name in ("transactions", "subscriptions") if name in tables]
     if value.source is None:
         if len(there) > 1:
-            raise LabelError("value.source is not set and both transactions and subscriptions are there; set [value] "
-                             'source = "transactions", "subscriptions" or "both" (both counts an invoice for a '
-                             "subscription twice)")  # fmt: skip
+            raise LabelError(
+                "value.source is not set and both transactions and subscriptions are there; set [value] "
+                'source = "transactions", "subscriptions" or "both" (both counts an invoice for a '
+                "subscription twice)"
+            )
         return there[0] if there else None
     needed = ("transactions", "subscriptions") if value.source == "both" else (value.source,)
     missing = [name for name in needed if name not in tables]
@@ -97,12 +103,12 @@ def churned(tables: Tables, as_of: int, definition: Definition, churn: Churn) ->
     return stake.with_columns(churned=(~stays).cast(pl.Float64))
 
 
-def realised_value(tables: Tables, as_of: int, source: ValueSource, value: Value) -> pl.DataFrame:
+def realised_value(tables: Tables, as_of: int, source: ValueSource, horizon_days: int, measure: str) -> pl.DataFrame:
     """customer_id, value: money over [as_of, as_of + horizon) of those who brought any."""
-    end = as_of + value.horizon_days * DAY
+    end = as_of + horizon_days * DAY
     parts = []
     if source in ("transactions", "both"):
-        parts.append(_traded(tables["transactions"], as_of, end, value.measure))
+        parts.append(_traded(tables["transactions"], as_of, end, measure))
     if source in ("subscriptions", "both"):
         parts.append(_subscribed(tables["subscriptions"], as_of, end))
     return pl.concat(parts).group_by("customer_id").agg(pl.col("value").sum()).sort("customer_id")

@@ -10,31 +10,17 @@ from features.catalog import kinds, split_window
 from features.clock import moment
 from features.engines import Source
 from features.profile import RULES, extras
-from features.settings import Definition, Settings, ValueSource
+from features.settings import Definition, Settings
 from features.usage import popular_features
 from models.manifest import FeatureColumn
-from training.labels import churned, realised_value
-from training.split import Plan, folds
+from training.labels import realised_value
+from training.split import folds
+from training.targets import Targets
 
 MOST_LEVELS = 100
 """Text columns with more levels than this are keys rather than categories."""
 
 Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Targets:
-    """What is predicted from which tables, and the cut-offs of each target (`value` may have its own)."""
-
-    definition: Definition
-    churn: Plan
-    value_source: ValueSource | None = None
-    value: Plan | None = None
-
-    @property
-    def cutoffs(self) -> tuple[int, ...]:
-        """Every cut-off of either target, oldest first."""
-        return tuple(sorted({*self.churn.cutoffs, *(self.value.cutoffs if self.value else ())}))
 
 
 @dataclass(frozen=True)
@@ -61,8 +47,9 @@ def fit_population(source: Source, as_of: int, definition: Definition, settings:
     )
 
 
-def take(source: Source, targets: Targets, fitted: Fitted, settings: Settings,
-         progress: Progress = lambda step: None) -> Snapshots:  # fmt: skip
+def take(
+    source: Source, targets: Targets, fitted: Fitted, settings: Settings, progress: Progress = lambda step: None
+) -> Snapshots:
     """Snapshots at every cut-off of `targets`, from a source that ends at the run's as-of date."""
     frames = []
     for as_of, wide in zip(targets.cutoffs, build_many(source.tables, targets.cutoffs, fitted), strict=True):
@@ -74,23 +61,33 @@ def take(source: Source, targets: Targets, fitted: Fitted, settings: Settings,
     return Snapshots(rows, columns, left_out, fitted)
 
 
-def choose(rows: pl.DataFrame, training: Sequence[int], settings: Settings,
-           static: Collection[str]) -> tuple[tuple[FeatureColumn, ...], dict[str, str]]:  # fmt: skip
+def choose(
+    rows: pl.DataFrame, training: Sequence[int], settings: Settings, static: Collection[str]
+) -> tuple[tuple[FeatureColumn, ...], dict[str, str]]:
     """Features that may train, with the levels of categories; and the others, each with the reason."""
     seen = rows.filter(pl.col("as_of").is_in(training) & pl.col("at_stake"))
     wide = seen.select(pl.exclude("as_of", "fold", "at_stake", "churned", "value"))
-    left_out = {name: why for name in wide.columns if name != "customer_id"
-                if (why := _unfit(name, seen, settings.features.exclude, static))}  # fmt: skip
+    left_out = {
+        name: why
+        for name in wide.columns
+        if name != "customer_id"
+        if (why := _unfit(name, seen, settings.features.exclude, static))
+    }
     return tuple(_column(name, kind, seen) for name, kind in kinds(wide).items() if name not in left_out), left_out
 
 
-def _with_outcomes(wide: pl.DataFrame, source: Source, as_of: int, targets: Targets, settings: Settings) -> pl.DataFrame:
+def _with_outcomes(
+    wide: pl.DataFrame, source: Source, as_of: int, targets: Targets, settings: Settings
+) -> pl.DataFrame:
     rows = wide.with_columns(as_of=pl.lit(as_of, pl.Int64))
-    outcome = churned(source.tables, as_of, targets.definition, settings.churn)
-    rows = rows.join(outcome, on="customer_id", how="left").with_columns(at_stake=pl.col("churned").is_not_null())
+    rows = rows.join(targets.outcomes[as_of], on="customer_id", how="left").with_columns(
+        at_stake=pl.col("churned").is_not_null()
+    )
     if targets.value is None or targets.value_source is None or as_of > targets.value.test:
         return rows.with_columns(value=pl.lit(None, pl.Float64))
-    value = realised_value(source.tables, as_of, targets.value_source, settings.value)
+    value = realised_value(
+        source.tables, as_of, targets.value_source, settings.value_horizon_days, settings.value.measure
+    )
     return rows.join(value, on="customer_id", how="left").with_columns(pl.col("value").fill_null(0.0))
 
 

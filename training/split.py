@@ -52,8 +52,10 @@ def plan(as_of: int, window_days: int, every_days: int, count: int, begins: int)
     """
     window, test = window_days * DAY, as_of - window_days * DAY
     if test <= begins:
-        raise SplitError(f"history of {(as_of - begins) / DAY:.0f} days before the as-of date is too short for a window "
-                         f"of {window_days} days; bring more history or set a shorter [churn] horizon_days")  # fmt: skip
+        raise SplitError(
+            f"history of {(as_of - begins) / DAY:.0f} days before the as-of date is too short for a window "
+            f"of {window_days} days; bring more history or set a shorter [churn] horizon_days"
+        )
     training = _back(test - window, every_days, count, begins)
     if training:
         return Plan(test, training, later_period=True)

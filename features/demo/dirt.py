@@ -16,11 +16,11 @@ MISSING: Mapping[str, Mapping[str, float]] = {  # table → optional column → 
                   "region": 0.01},
     "transactions": {"gross_margin": 0.02, "unit_price": 0.01, "discount": 0.03},
     "subscriptions": {"discount": 0.02},
-    "usage_events": {"quantity": 0.004},
+    "usage_events": {"quantity": 0.004, "recorded_at": 0.0005},
     "nps_responses": {"respondent": 0.08},
     "satisfaction_surveys": {"respondent": 0.1, "topic": 0.05},
     "interactions": {"outcome": 0.2, "topic": 0.06, "direction": 0.01},
-    "tickets": {"category": 0.03, "severity": 0.05, "is_complaint": 0.01},
+    "tickets": {"recorded_at": 0.002, "category": 0.03, "severity": 0.05, "is_complaint": 0.01},
     "cancellations": {"reason": 0.1, "feedback": 0.45},
     "leads": {"budget": 0.05, "timing": 0.05, "employees": 0.1, "tags": 0.3, "expected_amount": 0.08},
 }  # fmt: skip

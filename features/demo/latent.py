@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from features.demo.timeline import YEAR_DAYS, Flags, Numbers, Timeline, Whole
+from features.demo.timeline import YEAR_DAYS, Flags, Numbers, Timeline, Whole, in_hours
 
 PULL, NOISE = 0.06, 0.27  # a week: back towards the customer's usual health, and about
 SHOCK_SHARE, SHOCK_SIZE = 0.014, 1.7  # a champion leaves, a rollout fails
 MEMORY = 1 / 6  # share of mood renewed a week
-SUDDEN, BASE, STEEP, WORST = 0.0009, 0.0036, 1.45, 0.12  # hazard a week: without warning, at mood 0, per mood, at most
+SUDDEN, BASE, STEEP, WORST = 0.0010, 0.0036, 1.4, 0.12  # hazard a week: without warning, at mood 0, per mood, at most
 MID_TERM, RENEWAL_WEEKS = 0.15, 16.0  # annual terms: share of the hazard within the term, weeks of hazard at its end
 WORRY, HELP_SHARE, TREATED, HELP = -1.2, 0.05, 0.75, 0.5  # interventions: below which mood, how often, arm, effect
 SOON, LATER = (0.05, 2.0, 12.0), (0.08, 20.0, 260.0)  # returns: share, from and to days after leaving
@@ -149,7 +149,7 @@ class Walk:
         breaks = self.rng.random(size) < -np.expm1(-hazard * np.where(annual, MID_TERM, 1))
         due = annual & (renewal < min(low + 7, self.timeline.days))
         lapses = due & (self.rng.random(size) < -np.expm1(-hazard * RENEWAL_WEEKS))
-        moment = np.where(lapses, renewal, low + 7 * self.rng.random(size))
+        moment = np.where(lapses, renewal, self._some_time(low))
         return np.where(settled & (lapses | breaks) & (moment < self.timeline.days), moment, np.nan)
 
     def _change_seats(self, low: float, stays: Flags) -> None:
@@ -159,14 +159,14 @@ class Walk:
         grows = draw < 0.006 * np.exp(0.4 * self.health)
         shrinks = draw > 1 - np.where(ends, 0.18, np.where(self.traits.annual, 0, 0.006)) * np.exp(-0.5 * self.health)
         new = np.maximum(np.round(self.seats * np.where(grows, 1 + size, 1 / (1 + size))), 2).astype(np.int64)
-        moment = np.where(ends, renewal, low + 7 * self.rng.random(len(stays)))
+        moment = np.where(ends, renewal, self._some_time(low))
         who = np.flatnonzero(stays & (grows | shrinks) & (new != self.seats) & (moment < self.timeline.days))
         self.seats[who] = new[who]
         self.changes.append((who, moment[who], new[who]))
 
     def _change_module(self, low: float, stays: Flags) -> None:
         draw, has = self.rng.random(len(stays)), ~np.isnan(self.module_since)
-        moment = low + 7 * self.rng.random(len(stays))
+        moment = self._some_time(low)
         stays = stays & (moment < self.timeline.days)
         adds = stays & ~has & (draw < 0.003 * np.exp(0.4 * self.health))
         drops = stays & has & (draw < 0.005 * np.exp(-0.7 * self.health))
@@ -196,7 +196,12 @@ class Walk:
         self.stays.append((who, self.began[who], left[who]))
         self.began[who] = np.nan
         # back in a later week: a week holds one stay
-        self.due[who] = np.maximum(left[who] + return_delay(self.rng, len(who)), np.ceil(left[who] / 7) * 7)
+        back = np.maximum(left[who] + return_delay(self.rng, len(who)), np.ceil(left[who] / 7) * 7)
+        self.due[who] = in_hours(self.rng, back)
+
+    def _some_time(self, low: float) -> Numbers:
+        """An office hour of the week for each customer."""
+        return in_hours(self.rng, low + 7 * self.rng.random(len(self.health)))
 
     def finish(self) -> tuple[Spans, Spans, SeatChanges]:
         """Stays and modules, those that still run included, and seat changes."""

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from features.demo.population import CHANNELS, INDUSTRIES, OWNERS, Population, pick
-from features.demo.timeline import Flags, Numbers, Timeline, Whole, stream
+from features.demo.timeline import Flags, Numbers, Timeline, Whole, in_hours, stream
 
 REASONS = ("price", "service", "product fit", "competitor", "need changed")
 FACTORS = ("price", "service", "product fit", "reference", "speed")
@@ -54,6 +54,7 @@ def _prospects(rng: np.random.Generator, population: Population, timeline: Timel
     lost = round(LOST_FOR_EACH_WON * len(won))
     others = timeline.days * rng.random(lost)
     created = np.concatenate([joined[won] - rng.gamma(2.5, 22, len(won)) - 2, others])
+    created = in_hours(rng, created)
     decided = np.concatenate([joined[won], others + rng.gamma(2.2, 30, lost) + 3])
     promise = rng.normal(0, 1, len(created)) + np.where(np.arange(len(created)) < len(won), 0.8, -0.3)
     customer = np.concatenate([won, np.full(lost, -1)])

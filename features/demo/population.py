@@ -91,7 +91,7 @@ def populate(seed: int, size: int, timeline: Timeline) -> Population:
             (CHANNELS, np.array([share for _, share, *_ in CHANNELS])),
         )
     )
-    employees = np.maximum(np.round(rng.lognormal(4.9, 1.25, size)), 4)
+    employees = np.maximum(np.round(rng.lognormal(4.9, 1.05, size)), 4)
     seats = np.maximum(np.round(employees * rng.beta(1.6, 5, size)), 2).astype(np.int64)
     fit = np.clip(_fit(employees) + rng.normal(0, 0.08, size), 0, 1)
     growth = np.array([rate for _, rate in INDUSTRIES])[industry]

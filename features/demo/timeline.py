@@ -86,7 +86,8 @@ class Timeline:
 
     def _day_of_year(self, days: Numbers) -> Numbers:
         dates = self.date(days)
-        return (dates - dates.astype("datetime64[Y]").astype("datetime64[D]")).astype(np.float64)
+        since: Numbers = (dates - dates.astype("datetime64[Y]").astype("datetime64[D]")).astype(np.float64)
+        return since
 
 
 def _bump(nth: Numbers, middle: float, width: float) -> Numbers:

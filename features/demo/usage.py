@@ -12,7 +12,7 @@ from features.demo.timeline import Timeline, in_hours, stream
 FEATURES = ("dashboards", "reports", "exports", "api", "automations", "integrations", "mobile", "admin")
 DAILY = np.array([0.95, 0.6, 0.36, 0.42, 0.3, 0.24, 0.4, 0.14])  # chance-like rate of a workday at health 0
 OFTEN = np.array([3.0, 1.2, 0.8, 9.0, 4.0, 2.0, 1.5, 0.3])  # uses of a day with use, for one seat
-WITH_HEALTH = np.array([0.38, 0.45, 0.5, 0.4, 0.55, 0.5, 0.45, 0.2])  # how much a point of health moves the rate
+WITH_HEALTH = np.array([0.5, 0.6, 0.65, 0.5, 0.7, 0.65, 0.6, 0.3])  # how much a point of health moves the rate
 ADOPTED = np.array([1.0, 0.9, 0.75, 0.5, 0.6, 0.6, 0.8, 0.9])  # share of customers that ever take a feature up
 
 

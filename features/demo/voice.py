@@ -21,7 +21,7 @@ def nps_responses(seed: int, population: Population, history: History, timeline:
     rng = stream(seed, "nps")
     weekly = 0.1 * population.talkative[:, None] * np.ones_like(history.mood)
     answers = scatter(rng, history, timeline, weekly)
-    score = np.clip(np.round(8.1 + 1.5 * _feeling(answers, history) + rng.normal(0, 1.4, len(answers))), 0, 10)
+    score = np.clip(np.round(8.2 + 1.7 * _feeling(answers, history) + rng.normal(0, 1.4, len(answers))), 0, 10) + 0.0
     return pl.DataFrame({
         "customer": answers.customer,
         "at": answers.at,

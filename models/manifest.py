@@ -1,0 +1,167 @@
+"""What a bundle says about itself: `manifest.json`, as strict models."""
+
+import datetime as dt
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from features.errors import RemoraError, raise_all
+
+SCHEMA: Final = 1
+"""The layout this version reads and writes."""
+REMEDY: Final = "promote the version again, or train a new one"
+
+
+class BundleError(RemoraError):
+    """A bundle is damaged, of another schema, or does not fit the data it is given."""
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Calibration(Part):
+    """p = sigmoid(slope · logit(p_raw) + intercept)."""
+
+    method: Literal["platt"] = "platt"
+    slope: float = 1.0
+    intercept: float = 0.0
+
+
+class ChurnPart(Part):
+    """The churn model: what was predicted, over which horizon; base_rate is that of its training rows."""
+
+    definition: Literal["no_purchase", "cancelled", "inactive", "labelled"]
+    horizon_days: int = Field(ge=1)
+    active_within_days: int = Field(ge=1)
+    grace_days: int = Field(ge=0)
+    base_rate: float = Field(gt=0, lt=1)
+    calibration: Calibration = Calibration()
+
+
+class Interval(Part):
+    """Knots: at an expected value of `expected[i]`, 80 % of realised values lay in `low[i]`..`high[i]`."""
+
+    expected: tuple[float, ...] = Field(min_length=1, strict=False)
+    low: tuple[float, ...] = Field(strict=False)
+    high: tuple[float, ...] = Field(strict=False)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if not len(self.expected) == len(self.low) == len(self.high):
+            raise ValueError("expected, low and high must be of one length")
+        if any(b <= a for a, b in zip(self.expected, self.expected[1:], strict=False)):
+            raise ValueError("expected must increase strictly")
+        if any(low > high for low, high in zip(self.low, self.high, strict=True)):
+            raise ValueError("low must not exceed high")
+        return self
+
+
+class ValuePart(Part):
+    """The value model: P(any) · amount over its horizon, in the data's currency."""
+
+    source: Literal["transactions", "subscriptions", "both", "labels"]
+    measure: Literal["revenue", "margin"]
+    horizon_days: int = Field(ge=1)
+    interval: Interval
+
+
+class FeatureColumn(Part):
+    """One column of the matrix. A category's code is the index of its level; unknown and missing are NaN."""
+
+    name: str
+    kind: Literal["number", "category"] = "number"
+    levels: tuple[str, ...] = Field((), strict=False)
+
+
+class ManifestParts(Part):
+    """What training says about the models it hands over; the rest of the manifest follows from the files."""
+
+    as_of: dt.datetime = Field(strict=False)
+    churn: ChurnPart
+    value: ValuePart | None = None
+    features: tuple[FeatureColumn, ...] = Field(min_length=1, strict=False)
+    dtype: Literal["float32"] = "float32"
+    fitted: dict[str, Any] = {}
+    metrics: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if len({feature.name for feature in self.features}) < len(self.features):
+            raise ValueError("features: a name occurs twice")
+        return self
+
+
+class Manifest(ManifestParts):
+    """The whole of `manifest.json`. `id` is the training date and a hash of all but `id` and `created_at`."""
+
+    schema_version: Literal[1] = Field(SCHEMA, alias="schema")
+    id: str
+    created_at: dt.datetime = Field(strict=False)
+    sha256: dict[str, str]
+
+    @property
+    def names(self) -> list[str]:
+        """Features in the order of the matrix."""
+        return [feature.name for feature in self.features]
+
+    def content_id(self) -> str:
+        """The id that belongs to this content."""
+        content = self.model_dump(mode="json", by_alias=True, exclude={"id", "created_at"})
+        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return f"{self.as_of:%Y-%m-%d}.{digest[:8]}"
+
+    def with_id(self) -> "Manifest":
+        """The same, named by its content."""
+        return self.model_copy(update={"id": self.content_id()})
+
+    def to_json(self) -> str:
+        """The text of `manifest.json`."""
+        return self.model_dump_json(by_alias=True, indent=2) + "\n"
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of `folder`; raises BundleError when it is absent, of another schema, or changed since."""
+    file = folder / "manifest.json"
+    try:
+        text = file.read_text(encoding="utf-8")
+        found = json.loads(text).get("schema")
+    except FileNotFoundError:
+        raise BundleError(f"bundle {folder}: manifest.json is missing; {REMEDY}") from None
+    except (OSError, ValueError, AttributeError) as error:
+        raise BundleError(f"bundle {folder}: manifest.json is not readable: {error}; {REMEDY}") from None
+    if found != SCHEMA:
+        raise BundleError(f"bundle {folder}: schema {found!r}, this version of Remora reads {SCHEMA}; train again")
+    return _validated(folder, text)
+
+
+def _validated(folder: Path, text: str) -> Manifest:
+    try:
+        manifest = Manifest.model_validate_json(text)
+    except ValidationError as error:
+        places = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise BundleError(*(f"bundle {folder}: manifest.json: {place}; {REMEDY}" for place in places)) from None
+    if manifest.id != manifest.content_id():
+        raise BundleError(f"bundle {folder}: manifest.json was changed after it was written; {REMEDY}")
+    return manifest
+
+
+def verify_files(folder: Path, manifest: Manifest) -> None:
+    """Raise BundleError naming every file of `folder` that is missing, damaged or not in `manifest`."""
+    there = {file.name for file in folder.iterdir()} - {"manifest.json"}
+    problems = [f"{name} is not in the manifest; remove it" for name in sorted(there - set(manifest.sha256))]
+    for name, expected in manifest.sha256.items():
+        if name not in there:
+            problems.append(f"{name} is missing; {REMEDY}")
+        elif not (folder / name).is_file() or sha256(folder / name) != expected:
+            problems.append(f"{name} is damaged (its sha256 differs from the manifest's); {REMEDY}")
+    raise_all(BundleError, [f"bundle {folder}: {problem}" for problem in problems])
+
+
+def sha256(file: Path) -> str:
+    """The hash of a file, in hexadecimal."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,246 @@
+"""Training as a story: snapshots → fit → evaluate → a candidate, ready to be registered."""
+
+import datetime as dt
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from features.clock import moment
+from features.engines import Source
+from features.settings import Settings
+from models.bundle import Bundle, ValueTexts, write_bundle
+from models.manifest import ChurnPart, ManifestParts, ValuePart
+from models.rules import DEFAULT_PACK, FittedComposite, RulePack, composite_score, fit_composite, load_pack
+from training.evaluate import (
+    LATER_PERIOD,
+    NOT_LATER,
+    ChurnReport,
+    Split,
+    ValueReport,
+    churn_baselines,
+    evaluate_churn,
+    evaluate_value,
+    value_baselines,
+)
+from training.fit import Fits, Roles, fit, importance, roles
+from training.gate import GateDecision, gate, require_churners
+from training.metrics import Floats
+from training.snapshots import Snapshots, fit_population, take
+from training.split import Plan, folds
+from training.targets import Targets, targets
+
+RECENCY_OF = {
+    "no_purchase": "rfm_recency_days",
+    "inactive": "usage_recency_days",
+    "cancelled": "subscription_recency_days",
+}
+"""Definition → days since the latest event of its own table; `labelled` has no events."""
+
+SPEND = {"transactions": ("rfm_amount_sum", (365, 180, 90, 30)), "subscriptions": ("subscription_amount_sum", (180,))}
+"""Value source → past spend for the run rate, the longest known window first."""
+
+REFERENCE_ROWS = 20_000
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A fitted model with everything that is known about it; `bundle` lies in a folder of its own."""
+
+    as_of: int
+    targets: Targets
+    snapshots: Snapshots
+    bundle: Bundle
+    churn: ChurnReport
+    value: ValueReport | None
+    decision: GateDecision
+    training_rows: int
+    training_churners: int
+    importance: dict[str, dict[str, float]]
+
+
+def train(
+    source: Source,
+    as_of: int,
+    settings: Settings,
+    created_at: dt.datetime,
+    folder: Path | None = None,
+    progress: Progress = lambda step: None,
+) -> Candidate:
+    """Train churn and value as of `as_of` (microseconds): nothing later is read. The bundle lands below `folder`.
+
+    Raises TooFewChurners before anything is fitted, SplitError and LabelError where data and settings do not fit.
+    """
+    past = source.until(as_of)
+    progress("labels")
+    aims = targets(past, as_of, settings)
+    require_churners(training_churners(aims), settings.gate.min_churners)
+    fitted = fit_population(past, aims.churn.calibration, aims.definition, settings)
+    snapshots = take(past, aims, fitted, settings, lambda step: progress(f"features {step}"))
+    progress("fit")
+    fits = fit(snapshots, aims)
+    pack = load_pack()
+    composite = fit_composite(_population(snapshots, aims.churn), pack, settings.company.currency)
+    place = (folder or Path(tempfile.mkdtemp(prefix="remora-"))) / "bundle"
+    bundle = _write(place, as_of, aims, snapshots, fits, composite, pack, settings, created_at)
+    progress("evaluate")
+    churn = judge_churn(bundle, snapshots, aims, composite, pack)
+    value = judge_value(bundle, snapshots, aims, settings)
+    churners = int(_dealt(snapshots, aims.churn).training["churned"].sum())
+    return Candidate(
+        as_of,
+        aims,
+        snapshots,
+        bundle,
+        churn,
+        value,
+        gate(churn, churners, settings.gate),
+        _dealt(snapshots, aims.churn).training.height,
+        churners,
+        _importance(fits, snapshots),
+    )
+
+
+def training_churners(aims: Targets) -> int:
+    """Churners among the rows that will train."""
+    rows = [
+        frame.with_columns(as_of=pl.lit(c, pl.Int64)) for c, frame in aims.outcomes.items() if c in aims.churn.training
+    ]
+
+    labels = pl.concat(rows)
+    labels = labels.with_columns(pl.Series("fold", folds(labels["customer_id"])))
+    return int(roles(labels, aims.churn).training["churned"].sum())
+
+
+def judge_churn(
+    bundle: Bundle, snapshots: Snapshots, aims: Targets, composite: FittedComposite, pack: RulePack
+) -> ChurnReport:
+    """The bundle's churn probabilities on the test rows, next to the recency rule and the composite score."""
+    test = _dealt(snapshots, aims.churn).test
+    days = test[RECENCY_OF[aims.definition]].to_numpy() if aims.definition in RECENCY_OF else None
+    score = composite_score(test, composite, pack)["composite_score"].cast(pl.Float64).to_numpy()
+    baselines = churn_baselines(days, score, bundle.manifest.churn.base_rate, test.height)
+    predicted = bundle.predict(bundle.matrix(test)).churn_probability
+    return evaluate_churn(
+        test["churned"].to_numpy(), predicted, baselines, test["customer_id"].to_numpy(), *_split(aims.churn)
+    )
+
+
+def judge_value(bundle: Bundle, snapshots: Snapshots, aims: Targets, settings: Settings) -> ValueReport | None:
+    """The bundle's expected value on the test rows at stake, next to the run rate; None without value data."""
+    if aims.value is None or aims.value_source is None:
+        return None
+    rows = snapshots.rows.filter(pl.col("value").is_not_null() & pl.col("at_stake"))
+    test = roles(rows, aims.value).test
+    predicted = bundle.predict(bundle.matrix(test)).expected_value
+    assert predicted is not None
+    spend, days = past_spend(test, aims.value_source)
+    baselines = value_baselines(spend, days, settings.value_horizon_days)
+    return evaluate_value(
+        test["value"].to_numpy(),
+        predicted,
+        baselines,
+        test["customer_id"].to_numpy(),
+        *_split(aims.value),
+        unit=settings.company.currency or "",
+    )
+
+
+def past_spend(rows: pl.DataFrame, source: str) -> tuple[Floats, int]:
+    """Spend over the longest window that is known, and its days; both sources are scaled and added up."""
+    names = ("transactions", "subscriptions") if source == "both" else (source,)
+    found = [_longest(rows, *SPEND[name]) for name in names]
+    days = found[0][1]
+    return np.sum([spend * days / window for spend, window in found], axis=0), days
+
+
+def _longest(rows: pl.DataFrame, base: str, windows: tuple[int, ...]) -> tuple[Floats, int]:
+    known = [days for days in windows if rows[f"{base}_{days}d"].is_not_null().any()]
+    days = known[0] if known else windows[-1]
+    return rows[f"{base}_{days}d"].fill_null(0.0).to_numpy(), days
+
+
+def _write(
+    place: Path,
+    as_of: int,
+    aims: Targets,
+    snapshots: Snapshots,
+    fits: Fits,
+    composite: FittedComposite,
+    pack: RulePack,
+    settings: Settings,
+    created_at: dt.datetime,
+) -> Bundle:
+    churn = settings.churn
+    parts = ManifestParts(
+        as_of=moment(as_of),
+        churn=ChurnPart(
+            definition=aims.definition,
+            horizon_days=churn.horizon_days,
+            base_rate=fits.base_rate,
+            active_within_days=churn.active_within_days,
+            grace_days=churn.grace_days,
+            calibration=fits.calibration,
+        ),
+        value=_value_part(fits, aims, settings),
+        features=snapshots.columns,
+        fitted={
+            "composite": composite.to_dict(),
+            "core_features": list(snapshots.fitted.core_features),
+            "static": list(snapshots.fitted.static),
+        },
+    )
+    texts = ValueTexts(fits.value.any, fits.value.amount, fits.value.retained) if fits.value else None
+    return write_bundle(
+        place,
+        parts,
+        churn=fits.churn,
+        value=texts,
+        pack=DEFAULT_PACK.read_text(encoding="utf-8"),
+        reference=_reference(snapshots, aims, fits),
+        created_at=created_at,
+    )
+
+
+def _value_part(fits: Fits, aims: Targets, settings: Settings) -> ValuePart | None:
+    if fits.interval is None or aims.value_source is None:
+        return None
+    return ValuePart(
+        source=aims.value_source,
+        measure=settings.value.measure,
+        horizon_days=settings.value_horizon_days,
+        interval=fits.interval,
+    )
+
+
+def _reference(snapshots: Snapshots, aims: Targets, fits: Fits) -> pl.DataFrame:
+    """The latest training cut-off, for monitoring: features of those at stake."""
+    rows = snapshots.rows.filter((pl.col("as_of") == aims.churn.calibration) & pl.col("at_stake"))
+    names = [column.name for column in snapshots.columns]
+    return rows.select(names).sample(n=min(REFERENCE_ROWS, rows.height), seed=0)
+
+
+def _population(snapshots: Snapshots, plan: Plan) -> pl.DataFrame:
+    """Everyone known at the latest training cut-off: what the composite score is fitted on."""
+    return snapshots.rows.filter(pl.col("as_of") == plan.calibration)
+
+
+def _dealt(snapshots: Snapshots, plan: Plan) -> Roles:
+    return roles(snapshots.rows.filter(pl.col("at_stake")), plan)
+
+
+def _split(plan: Plan) -> tuple[Split, str]:
+    test = f"{moment(plan.test):%Y-%m-%d}"
+    if plan.later_period:
+        return LATER_PERIOD, f"tested on everyone at {test}, after an embargo of one window"
+    return NOT_LATER, f"history has no room for an embargo: tested on the fifth of customers set aside, at {test}"
+
+
+def _importance(fits: Fits, snapshots: Snapshots) -> dict[str, dict[str, float]]:
+    found = {"churn": importance(fits.churn, snapshots.columns)}
+    return found | ({"value": importance(fits.value.amount, snapshots.columns)} if fits.value else {})
