@@ -91,6 +91,26 @@ def held_by(frame: Frame, engine: Engine) -> Frame:
     return held
 
 
+def fingerprint(tables: Mapping[str, Frame]) -> dict[str, dict[str, object]]:
+    """Table → rows, span and a hash of its rows that does not depend on their order."""
+    return {name: _fingerprint(name, frame) for name, frame in tables.items()}
+
+
+def _fingerprint(name: str, frame: Frame) -> dict[str, object]:
+    native = frame.to_native()
+    rows = (
+        native
+        if isinstance(native, duckdb.DuckDBPyRelation)
+        else duckdb.from_arrow(frame.collect(backend="pyarrow").to_native())
+    )
+    happened = TABLES[name].happened_at
+    span = f"min({happened}), max({happened})" if happened in frame.collect_schema().names() else "NULL, NULL"
+    query = f"SELECT count(*), {span}, sum(hash(counted)) FROM rows AS counted"
+    found = rows.query("rows", query)
+    count, first, last, digest = found.fetchall()[0] if found else (0, None, None, 0)
+    return {"rows": count, "first": first, "last": last, "hash": f"duckdb-{duckdb.__version__}:{int(digest or 0):x}"}
+
+
 def is_url(place: str | Path) -> bool:
     """Whether `place` is a PostgreSQL URL rather than a folder."""
     return str(place).startswith(("postgresql://", "postgres://"))

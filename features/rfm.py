@@ -29,7 +29,8 @@ def orders(lines: Frame) -> Frame:
     """One row an order: customer_id, t (its first line), until (its last), net, and the optional sums."""
     present = lines.collect_schema().names()
     measures = {"net": nw.col("amount")} | _optional(present)
-    rows = lines.with_columns(**measures).with_columns(t=nw.col("occurred_at"), until=nw.col("occurred_at"))
+    priced = lines.filter(~nw.col("amount").is_null())  # a sum of nulls would be a purchase of 0
+    rows = priced.with_columns(**measures).with_columns(t=nw.col("occurred_at"), until=nw.col("occurred_at"))
     columns = ["customer_id", "t", "until", *measures]
     if "order_id" not in present:
         return rows.select(columns)
@@ -49,7 +50,7 @@ def additive(orders: Frame) -> Frame:
     buys = nw.col("net") >= 0.0
     bought = buys.cast(nw.Float64)
     times = {name: nw.when(buys).then(nw.col("t")) for name in ("first", "last")}
-    rows = orders.filter(~nw.col("net").is_null()).with_columns(
+    rows = orders.with_columns(
         n=bought,
         returns=1.0 - bought,
         spent=nw.when(buys).then(nw.col("net")).otherwise(0.0),

@@ -32,8 +32,9 @@ def usage(tables: Tables, as_of: int, core_features: Sequence[str]) -> Frame | N
 
 
 def slug(feature: str) -> str:
-    """A feature's name as part of a column name."""
-    return re.sub(r"[^a-z0-9]+", "_", feature.lower()).strip("_")
+    """A feature's name, in any script, as part of a column name; never the name of a column of the family."""
+    name = re.sub(r"[\W_]+", "_", feature.lower()).strip("_")
+    return name if name not in ("", "quantity") else f"feature_{name}".strip("_")
 
 
 def popular_features(tables: Tables, as_of: int, at_most: int = 12) -> tuple[str, ...]:
@@ -67,18 +68,21 @@ def _days(rows: Frame, as_of: int) -> Frame:
 
 
 def _parts(rows: Frame, as_of: int, core: Sequence[str]) -> Frame:
-    """Quantity of each core feature, and depth: the share of core features used."""
+    """Quantity of each core feature, and depth: the share of core features used. Names that read alike are one."""
+    alike: dict[str, list[str]] = {}
+    for part in core:
+        alike.setdefault(slug(part), []).append(part)
     columns = {
-        f"usage_{slug(part)}_sum_{days}d": nw.when((nw.col("feature") == part) & within(as_of, days))
+        f"usage_{name}_sum_{days}d": nw.when(nw.col("feature").is_in(parts) & within(as_of, days))
         .then(nw.col("quantity"))
         .otherwise(0.0)
-        for part in core
+        for name, parts in alike.items()
         for days in CORE_WINDOWS
     }
     sums = added_up(rows.with_columns(**columns), ["customer_id"], [*columns])
-    return sums.with_columns(*(_depth(core, days) for days in CORE_WINDOWS))
+    return sums.with_columns(*(_depth([*alike], days) for days in CORE_WINDOWS))
 
 
-def _depth(core: Sequence[str], days: int) -> nw.Expr:
-    used = [(nw.col(f"usage_{slug(part)}_sum_{days}d") > 0.0).cast(nw.Float64) for part in core]
-    return (nw.sum_horizontal(*used) / float(len(core))).alias(f"usage_depth_{days}d")
+def _depth(names: Sequence[str], days: int) -> nw.Expr:
+    used = [(nw.col(f"usage_{name}_sum_{days}d") > 0.0).cast(nw.Float64) for name in names]
+    return (nw.sum_horizontal(*used) / float(len(names))).alias(f"usage_depth_{days}d")

@@ -34,10 +34,12 @@ def ones(column: str) -> nw.Expr:
 
 def with_gaps(rows: Frame, *among: str) -> Frame:
     """Adds the gap in days to the same customer's event before (within equal `among`), its square and `gaps`."""
-    before = nw.col("t").shift(1).over("customer_id", *among, order_by="t")
-    gap = (nw.col("t") - before).cast(nw.Float64) / DAY  # subtract as integers: float days drift
+    # Whole microseconds are exact in a float until 2255, where float days drift. pandas fails to shift integers: it
+    # looks up a null by label (Block.setitem of Int64 with a Series).
+    before = nw.col("moment").shift(1).over("customer_id", *among, order_by="moment")
     return (
-        rows.with_columns(gap=gap)
+        rows.with_columns(moment=nw.col("t").cast(nw.Float64))
+        .with_columns(gap=(nw.col("moment") - before) / DAY)
         .with_columns(gaps=ones("gap"), gap=nw.col("gap").fill_null(0.0))
         .with_columns(gap_sq=nw.col("gap") * nw.col("gap"))
     )
@@ -101,13 +103,14 @@ def spread(count: str, total: str, squares: str) -> nw.Expr:
 def rhythm(prefix: str, as_of: int) -> list[nw.Expr]:
     """Recency, tenure and gaps (mean, spread, recency in gaps) out of `summed` rows with RHYTHM."""
     gap_mean = ratio("gap", "gaps")
+    usual = nw.when(nw.col("gap") > nw.col("gaps")).then(nw.col("gap")).otherwise(nw.col("gaps"))  # a day at least
     return [
         days_since("last", as_of).alias(f"{prefix}_recency_days"),
         days_since("first", as_of).alias(f"{prefix}_tenure_days"),
         gap_mean.alias(f"{prefix}_gap_mean_days"),
         spread("gaps", "gap", "gap_sq").alias(f"{prefix}_gap_std_days"),
-        nw.when(nw.col("gap") > 0.0)
-        .then(days_since("last", as_of) * nw.col("gaps") / nw.col("gap"))
+        nw.when(nw.col("gaps") > 0.0)
+        .then(days_since("last", as_of) * nw.col("gaps") / usual)
         .alias(f"{prefix}_recency_in_gaps"),
     ]
 

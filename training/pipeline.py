@@ -5,11 +5,13 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from features.clock import moment
+from features.build import build
+from features.clock import MONTH_DAYS, moment
 from features.engines import Source
 from features.settings import Settings
 from models.bundle import Bundle, ValueTexts, write_bundle
@@ -28,6 +30,7 @@ from training.evaluate import (
 )
 from training.fit import Fits, Roles, fit, importance, roles
 from training.gate import GateDecision, gate, require_churners
+from training.labels import at_stake
 from training.metrics import Floats
 from training.snapshots import Snapshots, fit_population, take
 from training.split import Plan, folds
@@ -40,8 +43,11 @@ RECENCY_OF = {
 }
 """Definition → days since the latest event of its own table; `labelled` has no events."""
 
-SPEND = {"transactions": ("rfm_amount_sum", (365, 180, 90, 30)), "subscriptions": ("subscription_amount_sum", (180,))}
-"""Value source → past spend for the run rate, the longest known window first."""
+SPEND: dict[str, tuple[tuple[str, float], ...]] = {
+    "transactions": tuple((f"rfm_amount_sum_{days}d", float(days)) for days in (365, 180, 90, 30)),
+    "subscriptions": (("subscription_amount", MONTH_DAYS),),
+}
+"""Value source → past spend and the days it covers, the longest window first: what the run rate continues."""
 
 REFERENCE_ROWS = 20_000
 
@@ -86,24 +92,20 @@ def train(
     fits = fit(snapshots, aims)
     pack = load_pack()
     composite = fit_composite(_population(snapshots, aims.churn), pack, settings.company.currency)
-    place = (folder or Path(tempfile.mkdtemp(prefix="remora-"))) / "bundle"
-    bundle = _write(place, as_of, aims, snapshots, fits, composite, pack, settings, created_at)
+    place = folder or Path(tempfile.mkdtemp(prefix="remora-"))
+    parts = _parts(as_of, aims, snapshots, fits, composite, settings)
+    files = _files(fits, _reference(past, as_of, snapshots, aims, settings), created_at)
+    draft = write_bundle(place / "draft", parts, **files)
     progress("evaluate")
-    churn = judge_churn(bundle, snapshots, aims, composite, pack)
-    value = judge_value(bundle, snapshots, aims, settings)
-    churners = int(_dealt(snapshots, aims.churn).training["churned"].sum())
-    return Candidate(
-        as_of,
-        aims,
-        snapshots,
-        bundle,
-        churn,
-        value,
-        gate(churn, churners, settings.gate),
-        _dealt(snapshots, aims.churn).training.height,
-        churners,
-        _importance(fits, snapshots),
-    )
+    churn = judge_churn(draft, snapshots, aims, composite, pack)
+    value = judge_value(draft, snapshots, aims, settings)
+    gains = _importance(fits, snapshots)
+    metrics = {"gain": gains, "roc_auc": churn.model.roc_auc.model_dump()}
+    bundle = write_bundle(place / "bundle", parts.model_copy(update={"metrics": metrics}), **files)
+    training = _dealt(snapshots, aims.churn).training
+    churners = int(training["churned"].sum())
+    decision = gate(churn, churners, settings.gate)
+    return Candidate(as_of, aims, snapshots, bundle, churn, value, decision, training.height, churners, gains)
 
 
 def training_churners(aims: Targets) -> int:
@@ -151,33 +153,24 @@ def judge_value(bundle: Bundle, snapshots: Snapshots, aims: Targets, settings: S
     )
 
 
-def past_spend(rows: pl.DataFrame, source: str) -> tuple[Floats, int]:
+def past_spend(rows: pl.DataFrame, source: str) -> tuple[Floats, float]:
     """Spend over the longest window that is known, and its days; both sources are scaled and added up."""
     names = ("transactions", "subscriptions") if source == "both" else (source,)
-    found = [_longest(rows, *SPEND[name]) for name in names]
+    found = [_longest(rows, SPEND[name]) for name in names]
     days = found[0][1]
     return np.sum([spend * days / window for spend, window in found], axis=0), days
 
 
-def _longest(rows: pl.DataFrame, base: str, windows: tuple[int, ...]) -> tuple[Floats, int]:
-    known = [days for days in windows if rows[f"{base}_{days}d"].is_not_null().any()]
-    days = known[0] if known else windows[-1]
-    return rows[f"{base}_{days}d"].fill_null(0.0).to_numpy(), days
+def _longest(rows: pl.DataFrame, windows: tuple[tuple[str, float], ...]) -> tuple[Floats, float]:
+    name, days = next((w for w in windows if rows[w[0]].is_not_null().any()), windows[-1])
+    return rows[name].fill_null(0.0).to_numpy(), days
 
 
-def _write(
-    place: Path,
-    as_of: int,
-    aims: Targets,
-    snapshots: Snapshots,
-    fits: Fits,
-    composite: FittedComposite,
-    pack: RulePack,
-    settings: Settings,
-    created_at: dt.datetime,
-) -> Bundle:
+def _parts(
+    as_of: int, aims: Targets, snapshots: Snapshots, fits: Fits, composite: FittedComposite, settings: Settings
+) -> ManifestParts:
     churn = settings.churn
-    parts = ManifestParts(
+    return ManifestParts(
         as_of=moment(as_of),
         churn=ChurnPart(
             definition=aims.definition,
@@ -195,16 +188,13 @@ def _write(
             "static": list(snapshots.fitted.static),
         },
     )
-    texts = ValueTexts(fits.value.any, fits.value.amount, fits.value.retained) if fits.value else None
-    return write_bundle(
-        place,
-        parts,
-        churn=fits.churn,
-        value=texts,
-        pack=DEFAULT_PACK.read_text(encoding="utf-8"),
-        reference=_reference(snapshots, aims, fits),
-        created_at=created_at,
-    )
+
+
+def _files(fits: Fits, reference: pl.DataFrame, created_at: dt.datetime) -> dict[str, Any]:
+    """What a bundle holds beside its manifest: the keyword arguments of `write_bundle`."""
+    value = ValueTexts(fits.value.any, fits.value.amount, fits.value.retained) if fits.value else None
+    pack = DEFAULT_PACK.read_text(encoding="utf-8")
+    return {"churn": fits.churn, "value": value, "pack": pack, "reference": reference, "created_at": created_at}
 
 
 def _value_part(fits: Fits, aims: Targets, settings: Settings) -> ValuePart | None:
@@ -218,11 +208,14 @@ def _value_part(fits: Fits, aims: Targets, settings: Settings) -> ValuePart | No
     )
 
 
-def _reference(snapshots: Snapshots, aims: Targets, fits: Fits) -> pl.DataFrame:
-    """The latest training cut-off, for monitoring: features of those at stake."""
-    rows = snapshots.rows.filter((pl.col("as_of") == aims.churn.calibration) & pl.col("at_stake"))
+def _reference(past: Source, as_of: int, snapshots: Snapshots, aims: Targets, settings: Settings) -> pl.DataFrame:
+    """Features of those at stake when training took place, for monitoring: what has changed since then is drift."""
+    wide = build(past.tables, as_of, snapshots.fitted)
+    if aims.definition != "labelled":
+        stake = at_stake(past.tables, as_of, aims.definition, settings.churn)
+        wide = wide.join(stake, on="customer_id", how="semi")
     names = [column.name for column in snapshots.columns]
-    return rows.select(names).sample(n=min(REFERENCE_ROWS, rows.height), seed=0)
+    return wide.select(names).sample(n=min(REFERENCE_ROWS, wide.height), seed=0)
 
 
 def _population(snapshots: Snapshots, plan: Plan) -> pl.DataFrame:

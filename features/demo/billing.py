@@ -122,7 +122,7 @@ def _credit_notes(rng: np.random.Generator, invoices: pl.DataFrame, history: His
     customer, at = invoices["customer"].to_numpy(), invoices["at"].to_numpy()
     health: Numbers = history.health[customer, (at // 7).astype(np.int64)]
     chosen = np.flatnonzero(rng.random(len(at)) < np.minimum(0.018 * np.exp(-0.6 * health), 0.3))
-    part = np.round(rng.beta(1.5, 3, len(chosen)), 2)
+    part = np.maximum(np.round(rng.beta(1.5, 3, len(chosen)), 2), 0.05)
     later = in_hours(rng, at[chosen] + 1 + 20 * rng.random(len(chosen)))
     notes = invoices[chosen].drop("order_id").with_columns(at=pl.Series(later))
     back = [(pl.col(name) * -pl.Series(part)).round(2) for name in ("amount", "gross_margin")]

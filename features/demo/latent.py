@@ -134,7 +134,7 @@ class Walk:
         return columns
 
     def _arrive(self, low: float) -> None:
-        arrives = self.due < low + 7
+        arrives = self.due < min(low + 7, self.timeline.days)
         self.began[arrives] = self.due[arrives]
         self.due[arrives] = np.inf
         brings = arrives & (self.rng.random(len(arrives)) < 0.2)

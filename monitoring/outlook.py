@@ -1,0 +1,127 @@
+"""Whether history holds enough to learn from: definitions, cut-offs, churners, horizons."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from features.build import beginnings
+from features.clock import DAY, moment
+from features.engines import Source
+from features.errors import RemoraError
+from features.point_in_time import Tables
+from features.settings import Definition, Settings
+from monitoring.findings import CutoffFinding, Outlook, Part
+from training.gate import TooFewChurners, require_churners
+from training.labels import TABLE_OF, churned, definition_of, labelled_cutoffs, window_days
+from training.split import Plan, folds, labelled_plan, plan
+from training.targets import Targets, targets
+
+Outcomes = Mapping[int, pl.DataFrame]
+
+
+@dataclass(frozen=True)
+class Prospect:
+    """The outlook, and the outcomes it rests on (cut-off → customer_id, churned)."""
+
+    outlook: Outlook
+    outcomes: Outcomes
+
+    @property
+    def latest(self) -> pl.DataFrame:
+        """customer_id, churned at the latest cut-off that is not left out; no rows where there is none."""
+        kept = {cutoff.as_of for cutoff in self.outlook.cutoffs if cutoff.part != "left out"}
+        found = [frame for cutoff, frame in sorted(self.outcomes.items()) if moment(cutoff) in kept]
+        return found[-1] if found else pl.DataFrame(schema={"customer_id": pl.String, "churned": pl.Float64})
+
+
+def prospect(source: Source, as_of: int, settings: Settings) -> Prospect:
+    """What a training run at `as_of` would find; nothing later is read, nothing is fitted, nothing raises."""
+    past = source.until(as_of)
+    possible = tuple(name for name, table in TABLE_OF.items() if table in past.tables)
+    try:
+        definition = definition_of(past.tables, settings.churn)
+        intended = _plan(past.tables, as_of, definition, settings)
+    except RemoraError as error:
+        return Prospect(Outlook(possible=possible, definition=settings.churn.definition, obstacles=error.problems), {})
+    aims, obstacles = _aims(past, as_of, settings)
+    outcomes = aims.outcomes if aims else _outcomes(past.tables, intended, definition, settings)
+    churners = training_churners(outcomes, aims.churn) if aims else None
+    outlook = Outlook(
+        possible=possible,
+        definition=definition,
+        horizon_days=settings.churn.horizon_days,
+        history_days=_history(past.tables, as_of, definition),
+        value_source=aims.value_source if aims else None,
+        value_horizon_days=settings.value_horizon_days,
+        later_period=intended.later_period,
+        cutoffs=tuple(_cutoff(cutoff, outcomes[cutoff], _part(cutoff, intended, aims)) for cutoff in intended.cutoffs),
+        training_churners=churners,
+        needed_churners=settings.gate.min_churners,
+        warnings=aims.warnings if aims else (),
+        obstacles=obstacles or _too_few(churners or 0, settings.gate.min_churners),
+    )
+    return Prospect(outlook, outcomes)
+
+
+def value_question(tables: Tables, settings: Settings) -> str | None:
+    """What to ask where invoices and subscriptions would count twice."""
+    if settings.value.source is not None or not {"transactions", "subscriptions"} <= set(tables):
+        return None
+    return ('Do transactions hold the invoices of the subscriptions? If so set [value] source = "transactions" (or '
+            '"subscriptions"); if they are sold besides, "both".')  # fmt: skip
+
+
+def training_churners(outcomes: Outcomes, plan: Plan) -> int:
+    """Churners that will train: those set aside for calibration and test do not count."""
+    rows = pl.concat([outcomes[cutoff] for cutoff in plan.training])
+    fold = pl.Series("fold", folds(rows["customer_id"]))
+    return int(rows.filter(fold > (0 if plan.later_period else 1))["churned"].sum())
+
+
+def _aims(past: Source, as_of: int, settings: Settings) -> tuple[Targets | None, tuple[str, ...]]:
+    """What a training run would aim at, or why it would refuse."""
+    try:
+        return targets(past, as_of, settings), ()
+    except RemoraError as error:
+        return None, error.problems
+
+
+def _outcomes(tables: Tables, intended: Plan, definition: Definition, settings: Settings) -> dict[int, pl.DataFrame]:
+    return {cutoff: churned(tables, cutoff, definition, settings.churn) for cutoff in intended.cutoffs}
+
+
+def _history(tables: Tables, as_of: int, definition: Definition) -> int | None:
+    """Days from the first row of the definition's table to `as_of`; None where labels bring the dates."""
+    first = beginnings(tables).get(TABLE_OF[definition])
+    return None if first is None or definition == "labelled" else (as_of - first) // DAY
+
+
+def _plan(tables: Tables, as_of: int, definition: Definition, settings: Settings) -> Plan:
+    if definition == "labelled":
+        return labelled_plan(labelled_cutoffs(tables), settings.churn.horizon_days)
+    first = beginnings(tables).get(TABLE_OF[definition], as_of)
+    window = window_days(definition, settings.churn)
+    return plan(as_of, window, settings.snapshots.every_days, settings.snapshots.count, first)
+
+
+def _part(cutoff: int, intended: Plan, aims: Targets | None) -> Part:
+    kept = aims.churn if aims else intended
+    if cutoff not in kept.cutoffs:
+        return "left out"
+    if cutoff == kept.test:
+        return "test" if kept.later_period else "training and test"
+    return "calibration" if kept.later_period and cutoff == kept.calibration else "training"
+
+
+def _cutoff(cutoff: int, outcome: pl.DataFrame, part: Part) -> CutoffFinding:
+    churners = int(outcome["churned"].sum())
+    return CutoffFinding(as_of=moment(cutoff), at_stake=outcome.height, churners=churners, part=part)
+
+
+def _too_few(churners: int, needed: int) -> tuple[str, ...]:
+    try:
+        require_churners(churners, needed)
+    except TooFewChurners as error:
+        return error.problems
+    return ()

@@ -1,0 +1,111 @@
+"""Accounts as people see them in the terminal: the ranked list, and one customer on a page."""
+
+import sys
+from collections.abc import Sequence
+
+import polars as pl
+from rich.console import RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from models.prediction import Prediction, Reason
+from serving.store import Account
+from serving.terminal import UNKNOWN, money, out, percent
+
+
+def ranked(accounts: Sequence[Account], total: int, style: str) -> None:
+    """Print ranked accounts as a table, CSV or JSON."""
+    if style == "table":
+        out.print(rank_table(accounts, total))
+    elif style == "csv":
+        sys.stdout.write(_flat(accounts).write_csv())
+    else:
+        rows = [account.prediction.model_dump_json() for account in accounts]
+        sys.stdout.write("[" + ",\n".join(rows) + "]\n")
+
+
+def rank_table(accounts: Sequence[Account], total: int) -> Table:
+    """Who, risk, worth, value at risk, tier, first reason, what to do."""
+    title = f"Most value at risk: {len(accounts)} of {total:,} accounts at stake"
+    table = Table(title=title, title_justify="left", show_lines=True)
+    for heading, justify in (
+        ("", "right"),
+        ("who", "left"),
+        ("risk", "right"),
+        ("worth", "right"),
+        ("at risk", "right"),
+        ("tier", "left"),
+        ("first reason", "left"),
+        ("what to do", "left"),
+    ):
+        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
+    for place, account in enumerate(accounts, 1):
+        table.add_row(str(place), *_cells(account))
+    return table
+
+
+def explained(account: Account) -> RenderableType:
+    """A page on one customer, in plain words."""
+    row = account.prediction
+    lines = [
+        f"as of {row.as_of:%Y-%m-%d} · {'at stake' if row.at_stake else 'not at stake'} · rests on {row.basis}",
+        "",
+        f"Risk of leaving in {row.churn_horizon_days} days: {percent(row.churn_probability)} ({row.risk_band or UNKNOWN})",
+        f"Worth over {row.value_horizon_days} days: {money(row.expected_value)} "
+        f"(8 of 10 such customers: {money(row.value_low)} to {money(row.value_high)})",
+        f"If it stays: {money(row.value_if_retained)} · value at risk: {money(row.value_at_risk)}",
+        f"Composite score: {_score(row)} · tier: {row.tier or 'not enough known'}",
+        "",
+        "Why:",
+        *(f"  • {_reason(reason)}" for reason in row.reasons),
+        "",
+        f"What to do: {row.playbook or UNKNOWN}",
+    ]
+    return Panel(Text("\n".join(lines)), title=Text(_who(account)), title_align="left")
+
+
+def _cells(account: Account) -> tuple[str, ...]:
+    row = account.prediction
+    first = next((reason.text for reason in _raising_first(row.reasons)), UNKNOWN)
+    worth, risk = money(row.value_if_retained), money(row.value_at_risk)
+    return (
+        _who(account),
+        percent(row.churn_probability),
+        worth,
+        risk,
+        row.tier or UNKNOWN,
+        first,
+        row.playbook or UNKNOWN,
+    )
+
+
+def _who(account: Account) -> str:
+    key = account.prediction.customer_id
+    return f"{account.name} ({key})" if account.name else key
+
+
+def _score(row: Prediction) -> str:
+    if row.composite_score is None:
+        return "nothing known"
+    return f"{row.composite_score:.0f} of 100 (from {percent(row.composite_coverage)} of what it asks)"
+
+
+def _reason(reason: Reason) -> str:
+    return f"{reason.text} [{reason.size:.0%}]"
+
+
+def _flat(accounts: Sequence[Account]) -> pl.DataFrame:
+    """One flat row an account, for a spreadsheet."""
+    rows = [
+        account.prediction.model_dump(exclude={"reasons", "segments", "alerts"})
+        | {"name": account.name, "owner": account.owner}
+        | {"reasons": "; ".join(reason.text for reason in account.prediction.reasons)}
+        for account in accounts
+    ]
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def _raising_first(reasons: Sequence[Reason]) -> list[Reason]:
+    """On a list of risks what raises the risk comes first, else what is largest."""
+    return sorted(reasons, key=lambda reason: reason.direction != "raises")

@@ -1,0 +1,304 @@
+"""The command line: each command is one short story; its rooms are imported when it runs."""
+
+import datetime as dt
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from features.errors import RemoraError
+from serving.errors import exit_code
+from serving.terminal import fail, steps, tell
+
+if TYPE_CHECKING:
+    from features.engines import Source
+    from features.settings import Settings
+    from models.bundle import Bundle
+    from serving.store import Store
+
+app = typer.Typer(
+    help="Which customers are about to leave, what they are worth, and what to do first.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Data = Annotated[str, typer.Argument(metavar="DATA", help="Folder of Parquet or CSV files, or a postgresql:// URL.")]
+Config = Annotated[Path | None, typer.Option("--config", help="Settings file (default: remora.toml here).")]
+AsOf = Annotated[str | None, typer.Option("--as-of", help="YYYY-MM-DD; default: the day after the last event.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Also write this Parquet file.")]
+
+
+def main() -> None:
+    """Run the command line: a user's mistake prints one line each and exits with 2; a bug keeps its traceback."""
+    try:
+        app()
+    except RemoraError as error:
+        fail(error)
+        sys.exit(exit_code(error))
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where the simulated company goes.")] = Path("demo-company"),
+    customers: Annotated[int, typer.Option(help="Customers ever won.")] = 2000,
+    months: Annotated[int, typer.Option(help="Months of history.")] = 30,
+) -> None:
+    """Everything on a simulated company: data, check, training, scores, drift; then what to open."""
+    from serving.demo import run_demo
+
+    run_demo(folder, customers, months)
+
+
+@app.command()
+def init(
+    data: Data,
+    file: Annotated[Path, typer.Option("--out", help="Where to write.")] = Path("remora.toml"),
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Propose a remora.toml: mapping, definition, horizons, profile columns."""
+    from features.mapping import propose
+
+    from features.settings import SettingsError
+
+    if file.exists() and not force and not as_json:
+        raise SettingsError(f"{file}: exists already; name another file with --out, or replace it with --force")
+    toml = propose(data).to_toml()
+    if not as_json:
+        file.write_text(toml, encoding="utf-8")
+    tell(as_json, {"file": str(file), "toml": toml}, toml, f"Written to {file}. Next: remora check {data}")
+
+
+@app.command()
+def check(data: Data, as_of: AsOf = None, config: Config = None, as_json: Json = False) -> None:
+    """Readiness report: what is there, what is missing, is it enough, what looks like a leak."""
+    from features.clock import micros, now
+    from monitoring.printout import readiness_tables
+    from monitoring.readiness import readiness
+
+    settings, source = _opened(data, config)
+    with steps("check"):
+        at = micros(_date(source, settings, as_of)) if as_of else None
+        report = readiness(source, at, settings, now())
+    tell(as_json, report.model_dump(mode="json"), *readiness_tables(report))
+
+
+@app.command()
+def features(
+    data: Data,
+    file: Annotated[Path, typer.Option("--out", help="Parquet file to write.")],
+    as_of: AsOf = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Write the features of every customer as of a date."""
+    from features.build import build
+    from features.clock import micros
+    from training.labels import definition_of
+    from training.snapshots import fit_population
+
+    settings, source = _opened(data, config)
+    at = micros(_date(source, settings, as_of))
+    with steps("features"):
+        fitted = fit_population(source, at, definition_of(source.tables, settings.churn), settings)
+        wide = build(source.tables, at, fitted)
+        wide.write_parquet(file)
+    told = {"file": str(file), "customers": wide.height, "features": wide.width - 1}
+    tell(as_json, told, f"{wide.height:,} customers × {wide.width - 1} features → {file}")
+
+
+@app.command()
+def train(data: Data, as_of: AsOf = None, config: Config = None, as_json: Json = False) -> None:
+    """Train churn and value, judge them beside the baselines, register a candidate; nothing after --as-of is read."""
+    from features.clock import micros, now
+    from serving.printout import trained
+    from training.pipeline import train as fit
+    from training.registry import record
+
+    settings, source = _opened(data, config)
+    date = _date(source, settings, as_of)
+    with steps(f"train as of {date:%Y-%m-%d}") as step:
+        candidate = fit(source, micros(date), settings, now(), progress=step)
+        step("register")
+        version = record(candidate, source.until(micros(date)).tables, settings)
+    tell(as_json, *trained(candidate, version))
+
+
+@app.command()
+def promote(
+    version: Annotated[str | None, typer.Argument(help="Version number; default: the newest.")] = None,
+    force: Annotated[str | None, typer.Option("--force", metavar="REASON", help="Promote although refused.")] = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """The gate, then the champion alias and the serving bundle."""
+    from features.settings import load_settings
+    from training.promote import promote as crown
+
+    settings = load_settings(config)
+    with steps("promote"):
+        chosen = crown(settings.home, version, force)
+    told = {"version": chosen.number, "bundle": chosen.bundle_id, "passed": chosen.passed, "forced": force}
+    note = "" if chosen.passed else f", although refused: {'; '.join(chosen.refusals)} (forced: {force})"
+    tell(as_json, told, f"Version {chosen.number} ({chosen.bundle_id}) is the champion{note}.")
+
+
+@app.command()
+def score(
+    data: Data,
+    as_of: AsOf = None,
+    file: Out = None,
+    backfill: Annotated[bool, typer.Option("--backfill", help="Allow a date before the model's training.")] = False,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Score every customer into the store and, if asked, a file."""
+    from serving.printout import scored
+    from serving.score import run_score
+
+    settings, source = _opened(data, config)
+    date = _date(source, settings, as_of)
+    with steps(f"score as of {date:%Y-%m-%d}") as step, _store(settings) as store:
+        rows = run_score(source, date, _champion(settings), settings, store, file, backfill, step)
+    tell(as_json, *scored(rows, file))
+
+
+@app.command()
+def rank(
+    limit: Annotated[int, typer.Option(min=1, help="How many accounts.")] = 20,
+    tier: Annotated[str | None, typer.Option(help="Only this tier.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Only this account owner.")] = None,
+    style: Annotated[str, typer.Option("--format", help="table, csv or json.")] = "table",
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """The accounts with the most value at risk."""
+    from features.settings import load_settings
+    from serving.accounts import ranked
+
+    with _store(load_settings(config)) as store:
+        accounts = store.at_risk(limit, tier=tier, owner=owner)
+        total = store.count_at_risk(tier=tier, owner=owner)
+    ranked(accounts, total, "json" if as_json else style)
+
+
+@app.command()
+def explain(customer: str, config: Config = None, as_json: Json = False) -> None:
+    """All that is known of one customer's risk, in plain words."""
+    from features.settings import load_settings
+    from serving.accounts import explained
+    from serving.errors import UnknownCustomerError
+
+    with _store(load_settings(config)) as store:
+        account = store.account(customer)
+    if account is None:
+        raise UnknownCustomerError(
+            f"customer {customer}: never scored; run `remora score DATA` first, or check the key"
+        )
+    tell(as_json, account.prediction.model_dump(mode="json"), explained(account))
+
+
+@app.command()
+def serve(
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    config: Config = None,
+) -> None:
+    """API and workbench on 127.0.0.1."""
+    from features.settings import load_settings
+    from serving.service import serve as run
+
+    run(load_settings(config), port, workers)
+
+
+@app.command()
+def monitor(
+    data: Data,
+    as_of: AsOf = None,
+    html: Annotated[bool, typer.Option("--html", help="Also write Evidently's HTML (large).")] = False,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Drift, quality, realised accuracy; exit code 3 when retraining is due."""
+    from serving.printout import monitored
+
+    settings, source = _opened(data, config)
+    report, files = _monitor(source, settings, _date(source, settings, as_of), html)
+    tell(as_json, report.model_dump(mode="json"), *monitored(report, files))
+    if report.retraining_due:
+        raise typer.Exit(3)
+
+
+@app.command()
+def run(data: Data, as_of: AsOf = None, config: Config = None, as_json: Json = False) -> None:
+    """The scheduled job: check, score, monitor. Exit code 3 when retraining is due."""
+    from serving.printout import monitored, scored
+    from serving.score import run_score
+
+    settings, source = _opened(data, config)
+    date = _date(source, settings, as_of)
+    with steps(f"score as of {date:%Y-%m-%d}") as step, _store(settings) as store:
+        rows = run_score(source, date, _champion(settings), settings, store, None, False, step)
+    summary, table = scored(rows, None)
+    report, files = _monitor(source, settings, date, html=False)
+    tell(as_json, {"scores": summary, "monitor": report.model_dump(mode="json")}, table, *monitored(report, files))
+    if report.retraining_due:
+        raise typer.Exit(3)
+
+
+def _opened(data: str, config: Path | None) -> "tuple[Settings, Source]":
+    """Settings and source; a folder that brings its own remora.toml needs no --config."""
+    from features.engines import open_source
+    from features.settings import load_settings
+
+    beside = Path(data) / "remora.toml"
+    settings = load_settings(config or (beside if beside.exists() and not Path("remora.toml").exists() else None))
+    return settings, open_source(data, settings)
+
+
+def _date(source: "Source", settings: "Settings", day: str | None) -> dt.datetime:
+    """The date of --as-of, or the day after the last event that is not in the future."""
+    from features.asof import default_as_of
+    from features.clock import now, start_of
+
+    return start_of(day, settings.company.zone) if day else default_as_of(source, settings, now())
+
+
+def _store(settings: "Settings") -> "Store":
+    from serving.home import Home
+    from serving.store import open_store
+
+    return open_store(Home(settings.home).store)
+
+
+def _champion(settings: "Settings") -> "Bundle | None":
+    from serving.champion import promoted
+    from serving.home import Home
+
+    return promoted(Home(settings.home))
+
+
+def _monitor(source: "Source", settings: "Settings", date: dt.datetime, html: bool) -> Any:
+    from features.clock import micros
+    from monitoring.pipeline import monitor as watch
+    from monitoring.pipeline import write
+
+    with steps(f"monitor as of {date:%Y-%m-%d}") as step, _store(settings) as store:
+        step("compare")
+        report = watch(source, micros(date), _needed(settings), settings, store.history(date))
+        step("write")
+        files = write(report, settings.home / "monitoring" / f"{date:%Y-%m-%d}", html)
+    return report, files
+
+
+def _needed(settings: "Settings") -> "Bundle":
+    from serving.champion import NOTHING_PROMOTED
+    from serving.errors import NotReadyError
+
+    bundle = _champion(settings)
+    if bundle is None:
+        raise NotReadyError(NOTHING_PROMOTED)
+    return bundle

@@ -1,0 +1,60 @@
+"""Every family of user errors and what a door answers to it: an exit code and an HTTP status, said once."""
+
+from features.errors import RemoraError
+
+
+class RequestError(RemoraError):
+    """A request that cannot be answered. `fields` says where each of `problems` lies (empty: the request itself)."""
+
+    def __init__(self, *problems: str, fields: tuple[str, ...] = ()) -> None:
+        super().__init__(*problems)
+        self.fields = fields or ("",) * len(problems)
+
+
+class InvalidRequestError(RequestError):
+    """A field is missing, unknown, or has a value it cannot have."""
+
+
+class UnknownCustomerError(RequestError):
+    """A customer who was never scored."""
+
+
+class BodyTooLargeError(RequestError):
+    """A body beyond the limit."""
+
+
+class NotJsonError(RequestError):
+    """A body of another type than application/json."""
+
+
+class NotReadyError(RequestError):
+    """There is no model to answer with, yet."""
+
+
+EXIT_AND_STATUS: tuple[tuple[type[RemoraError], int, int], ...] = (
+    (InvalidRequestError, 2, 400),
+    (UnknownCustomerError, 2, 404),
+    (BodyTooLargeError, 2, 413),
+    (NotJsonError, 2, 415),
+    (NotReadyError, 2, 503),
+    (RemoraError, 2, 503),  # not the caller's doing: a store, bundle or setting that the operator has to mend
+)
+"""(family, exit code, HTTP status): the first family that an error belongs to counts."""
+
+
+def exit_code(error: RemoraError) -> int:
+    """What a command exits with.
+
+    >>> exit_code(RemoraError("table customers: column customer_id is missing"))
+    2
+    """
+    return next(code for family, code, _ in EXIT_AND_STATUS if isinstance(error, family))
+
+
+def http_status(error: RemoraError) -> int:
+    """What the API answers with.
+
+    >>> http_status(UnknownCustomerError("customer 7 was never scored"))
+    404
+    """
+    return next(status for family, _, status in EXIT_AND_STATUS if isinstance(error, family))

@@ -1,0 +1,109 @@
+"""From a request's features to the prediction of the output contract, with one bundle and its rule pack."""
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import polars as pl
+
+from models.bundle import Bundle, Predicted
+from models.explain import reasons
+from models.prediction import Reason
+from models.rules.composite import composite_score
+from models.rules.fitted import FittedComposite
+from models.rules.pack import load_pack
+from models.rules.tiers import tier_playbook
+from serving.schemas import Cell, PredictRequest, check_features
+
+NOTHING_KNOWN: dict[str, Any] = {"composite_score": None, "composite_coverage": None, "tier": None}
+
+
+class Predictor:
+    """Answers requests with one bundle. Immutable; may be used by several threads at once.
+
+    Raises PackError when the bundle's rule pack is not a valid one.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self.pack = load_pack(bundle.folder / "pack.toml")
+        fitted = bundle.manifest.fitted.get("composite")
+        self.composite = FittedComposite.from_dict(fitted) if fitted else None
+        base_rate = bundle.manifest.churn.base_rate
+        steps = sorted((band.times_base_rate.value * base_rate, name) for name, band in self.pack.risk_bands.items())
+        self._starts, self._bands = [start for start, _ in steps], [name for _, name in steps]
+
+    @property
+    def model_version(self) -> str:
+        """The bundle's id."""
+        return self.bundle.id
+
+    @property
+    def rules_version(self) -> str:
+        """The version under which the composite was fitted, else the pack's."""
+        return self.composite.rules_version if self.composite else self.pack.rules_version
+
+    @cached_property
+    def required(self) -> frozenset[str]:
+        """The features of the models."""
+        return frozenset(self.bundle.manifest.names)
+
+    @cached_property
+    def kinds(self) -> dict[str, str]:
+        """Every feature that may be given → "number" or "category": the models' and those of the composite score."""
+        indicators = self.composite.indicators.values() if self.composite else ()
+        extra = {indicator.feature: "number" for indicator in indicators}
+        return extra | {feature.name: feature.kind for feature in self.bundle.manifest.features}
+
+    def answer(self, request: PredictRequest) -> dict[str, Any]:
+        """A `schemas.PredictResponse` as plain data. Raises InvalidRequestError naming each feature that is wrong."""
+        rows = check_features(request.customers, self.kinds, self.required, request.partial)
+        matrix = self.bundle.rows(rows)
+        predicted = self.bundle.predict(matrix, threads=1)
+        told = reasons(self.bundle, matrix, threads=1) if "reasons" in request.include else [[]] * len(rows)
+        composites = self._composites(rows) if "composite" in request.include else [NOTHING_KNOWN] * len(rows)
+        return {
+            "model_version": self.model_version,
+            "rules_version": self.rules_version,
+            "predictions": [
+                self._row(customer.customer_id, _numbers(predicted, i), composites[i], told[i])
+                for i, customer in enumerate(request.customers)
+            ],
+        }
+
+    def risk_band(self, probability: float) -> str:
+        """The band of a probability: the highest step that starts at or below it, as `rules.tiers.risk_band`."""
+        return self._bands[max(bisect_right(self._starts, probability) - 1, 0)]
+
+    def _row(
+        self, customer_id: str, numbers: dict[str, Any], composite: dict[str, Any], told: list[Reason]
+    ) -> dict[str, Any]:
+        manifest, kept = self.bundle.manifest, numbers["value_if_retained"]
+        probability = numbers["churn_probability"]
+        return {
+            "customer_id": customer_id,
+            **numbers,
+            **composite,
+            "churn_horizon_days": manifest.churn.horizon_days,
+            "value_horizon_days": manifest.value.horizon_days if manifest.value else None,
+            "value_at_risk": None if kept is None else probability * kept,
+            "risk_band": self.risk_band(probability),
+            "reasons": [reason.__dict__ for reason in told],
+            "playbook": tier_playbook(composite["tier"], self.pack),
+            "basis": "model",
+        }
+
+    def _composites(self, rows: Sequence[Mapping[str, Cell]]) -> list[dict[str, Any]]:
+        if self.composite is None:
+            return [NOTHING_KNOWN] * len(rows)
+        wanted = {indicator.feature for indicator in self.composite.indicators.values()}
+        columns = {name: pl.Series([row[name] for row in rows], dtype=pl.Float64) for name in wanted}
+        frame = pl.DataFrame({"customer_id": [""] * len(rows), **columns})
+        scored = composite_score(frame, self.composite, self.pack)
+        return scored.select(*NOTHING_KNOWN).to_dicts()
+
+
+def _numbers(predicted: Predicted, i: int) -> dict[str, Any]:
+    """The fields of row i, null where there is no value model."""
+    return {name: None if array is None else float(array[i]) for name, array in vars(predicted).items()}

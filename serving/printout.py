@@ -1,0 +1,75 @@
+"""What commands print: each function gives the data for machines and what people see."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from monitoring.pipeline import MonitorReport
+from serving.terminal import money
+from training.pipeline import Candidate
+from training.printout import churn_table, decile_table, value_table
+from training.registry import Version
+
+
+def trained(candidate: Candidate, version: Version) -> tuple[Any, ...]:
+    """A training: metrics next to the baselines, what was left out, and the gate's word."""
+    data = {
+        "version": version.number,
+        "bundle": candidate.bundle.id,
+        "churn": candidate.churn.model_dump(mode="json"),
+        "value": candidate.value.model_dump(mode="json") if candidate.value else None,
+        "gate": {"passed": version.passed, "refusals": version.refusals},
+        "training": {"rows": candidate.training_rows, "churners": candidate.training_churners},
+        "left_out": dict(candidate.snapshots.left_out),
+        "warnings": candidate.targets.warnings,
+    }
+    value = [value_table(candidate.value), decile_table(candidate.value)] if candidate.value else []
+    return data, churn_table(candidate.churn), *value, *_notes(candidate), _verdict(version)
+
+
+def scored(rows: pl.DataFrame, file: Path | None) -> tuple[dict[str, Any], RenderableType]:
+    """A scoring: how many customers, how many at stake and in each band, and what is at risk."""
+    staked = rows.filter("at_stake")
+    bands = {
+        str(band): count for band, count in staked["risk_band"].drop_nulls().value_counts().sort("risk_band").rows()
+    }
+    data = {
+        "customers": rows.height,
+        "at_stake": staked.height,
+        "risk_bands": bands,
+        "value_at_risk": staked["value_at_risk"].sum(),
+        "model_version": rows["model_version"][0] if rows.height else None,
+        "file": str(file) if file else None,
+    }
+    shown = ", ".join(f"{count:,} {band}" for band, count in bands.items())
+    words = f"{rows.height:,} customers scored, {staked.height:,} at stake"
+    words += f" ({shown}), {money(data['value_at_risk'])} at risk" if bands else " (rules only: no model promoted)"
+    return data, words + (f" → {file}" if file else "")
+
+
+def monitored(report: MonitorReport, files: Sequence[Path]) -> tuple[RenderableType, ...]:
+    """Drift and realised accuracy in words, and where the reports lie."""
+    drifted = [each for each in report.drift.columns if each.status == "drifted"]
+    due = Text("Retraining is due: " + " ".join(report.reasons), style="bold red")
+    verdict = due if report.retraining_due else Text("Retraining is not due.", style="green")
+    lines = [Text(f"  • {each.column}: {each.text}") for each in drifted[:10]]
+    where = Text("Reports: " + ", ".join(str(file) for file in files))
+    return Group(Text(report.drift.text), *lines), Text(f"Realised accuracy: {report.realised.text}"), verdict, where
+
+
+def _notes(candidate: Candidate) -> list[RenderableType]:
+    warnings: list[RenderableType] = [Text(f"warning: {w}", style="yellow") for w in candidate.targets.warnings]
+    columns = len(candidate.snapshots.columns)
+    trained_on = f"{candidate.training_rows:,} rows with {candidate.training_churners:,} churners, {columns} features"
+    left = candidate.snapshots.left_out
+    return [*warnings, f"Trained on {trained_on}; {len(left)} features left out (named in the run's training.json)."]
+
+
+def _verdict(version: Version) -> RenderableType:
+    if version.passed:
+        return Text(f"Version {version.number} passed the gate. Next: remora promote", style="green")
+    return Text("\n".join([f"Version {version.number} did not pass the gate:", *version.refusals]), style="red")

@@ -1,0 +1,250 @@
+"""The store of scores: what was said about whom, as of when, by which model; in SQLite, or PostgreSQL by URL.
+
+`remora_scores` keeps every row of the output contract under KEY. `remora_current` points at one row of it per customer,
+the one that takes precedence, and repeats what the ranked list filters and sorts by: the list is read off one index.
+"""
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import polars as pl
+import polars.selectors as cs
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from models.prediction import SCHEMA, TIME, Prediction
+from serving.database import StoreError, UtcTime, connect, transaction
+from serving.migrations import migrate
+
+__all__ = ["Account", "Store", "StoreError", "open_store"]
+
+KEY = ("customer_id", "as_of", "model_version", "rules_version")
+"""One row per customer, date, model and rule pack; scoring again replaces it."""
+
+HISTORY = (
+    "customer_id", "as_of", "at_stake", "churn_probability", "churn_horizon_days", "expected_value", "value_low",
+    "value_high", "value_if_retained", "value_horizon_days", "value_at_risk", "composite_score", "tier", "basis",
+    "model_version", "rules_version", "scored_at",
+)  # fmt: skip
+"""The columns of `Store.history`."""
+
+_RANKED_BY = ("at_stake", "churn_probability", "value_at_risk", "tier", "scored_at")
+_BATCH = 5_000
+_ID = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+_LIST = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
+_KINDS: Mapping[object, sa.types.TypeEngine[Any]] = {
+    pl.String: sa.Text(), TIME: UtcTime(), pl.Boolean: sa.Boolean(), pl.Float64: sa.Double(), pl.Int32: sa.Integer()
+}  # fmt: skip
+
+
+def _column(name: str) -> sa.Column[Any]:
+    nullable = Prediction.model_fields[name].default is None
+    kind = _ID if name == "customer_id" else _KINDS.get(SCHEMA[name], _LIST)
+    return sa.Column(name, kind, nullable=nullable)
+
+
+METADATA = sa.MetaData()
+SCORES = sa.Table(
+    "remora_scores",
+    METADATA,
+    *map(_column, SCHEMA),
+    sa.Column("backfill", sa.Boolean, nullable=False),
+    sa.PrimaryKeyConstraint(*KEY),
+)
+CURRENT = sa.Table(
+    "remora_current",
+    METADATA,
+    *map(_column, KEY + _RANKED_BY),
+    sa.Column("backfill", sa.Boolean, nullable=False),
+    sa.PrimaryKeyConstraint("customer_id"),
+    sa.ForeignKeyConstraint(KEY, [SCORES.c[name] for name in KEY]),
+)
+CUSTOMERS = sa.Table(
+    "remora_customers",
+    METADATA,
+    sa.Column("customer_id", _ID, primary_key=True),
+    sa.Column("name", sa.Text),
+    sa.Column("account_owner", sa.Text, index=True),
+)
+
+
+@dataclass(frozen=True)
+class Account:
+    """A customer as the ranked list shows it: the current prediction, and who it is about."""
+
+    prediction: Prediction
+    name: str | None
+    owner: str | None
+    backfill: bool
+
+
+class Store:
+    """The scores of one company. Made by `open_store`; close it, or use it in a `with`. Safe for several threads."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._engine.dispose()
+
+    def save(self, rows: pl.DataFrame, *, backfill: bool = False) -> int:
+        """Put `rows` (columns and types of `models.prediction.SCHEMA`) in, all or none, and return how many there were.
+
+        Of two rows with one KEY the later `scored_at` stays, so saving twice gives the same rows once. `backfill`
+        marks scores made for a date before their model's training: they yield to any row that is not so marked,
+        and `history` leaves them out. A NaN becomes null, a null list an empty one.
+        """
+        clean = rows.match_to_schema(SCHEMA).with_columns(cs.float().fill_nan(None), cs.list().fill_null([]))
+        marked = clean.with_columns(backfill=pl.lit(backfill))
+        with transaction(self._engine, writes=True) as connection:
+            for part in marked.partition_by(KEY[1:]):
+                for batch in part.iter_slices(_BATCH):
+                    connection.execute(_upsert(connection, SCORES), batch.to_dicts())
+                    connection.execute(_point_at(connection, batch))
+        return rows.height
+
+    def save_customers(self, frame: pl.DataFrame) -> int:
+        """Put `customer_id, [name, account_owner]` in, replacing what is known of these customers; return how many."""
+        known = [name for name in frame.columns if name in CUSTOMERS.c]
+        customers = frame.select(known).cast(pl.String)
+        with transaction(self._engine, writes=True) as connection:
+            for batch in customers.iter_slices(_BATCH):
+                connection.execute(_upsert(connection, CUSTOMERS, known), batch.to_dicts())
+        return frame.height
+
+    def customer(self, customer_id: str) -> Prediction | None:
+        """The current prediction of a customer; None for one never scored."""
+        account = self.account(customer_id)
+        return account.prediction if account else None
+
+    def account(self, customer_id: str) -> Account | None:
+        """The current prediction of a customer with name and owner; None for one never scored."""
+        return next(iter(self._accounts(_ACCOUNTS.where(CURRENT.c.customer_id == customer_id))), None)
+
+    def at_risk(
+        self,
+        limit: int | None = 50,
+        offset: int = 0,
+        *,
+        tier: str | None = None,
+        min_probability: float | None = None,
+        owner: str | None = None,
+    ) -> list[Account]:
+        """The customers at stake, the most value at risk first, then the most probable to leave; nulls come last."""
+        ranked = _ranked(CURRENT.c.customer_id, tier, min_probability, owner).order_by(*_RANKING)
+        page = ranked.limit(limit).offset(offset)  # first, off the index alone, so that deep pages stay quick
+        return self._accounts(_ACCOUNTS.where(CURRENT.c.customer_id.in_(page)).order_by(*_RANKING))
+
+    def count_at_risk(
+        self, *, tier: str | None = None, min_probability: float | None = None, owner: str | None = None
+    ) -> int:
+        """How many customers `at_risk` would give without a limit."""
+        count = _ranked(sa.func.count(), tier, min_probability, owner)
+        with transaction(self._engine) as connection:
+            return int(connection.execute(count).scalar_one())
+
+    def history(self, as_of_before: dt.datetime) -> pl.DataFrame:
+        """Every score with `as_of < as_of_before` that is not a backfill: columns HISTORY, by customer and date.
+
+        Unlike `at_risk`, it holds all dates, models and rule packs, and customers who were not at stake.
+        """
+        wanted = [SCORES.c[name] for name in HISTORY]
+        rows = sa.select(*wanted).where(SCORES.c.as_of < as_of_before, ~SCORES.c.backfill)
+        schema = {name: SCHEMA[name] for name in HISTORY}
+        with transaction(self._engine) as connection:
+            found = connection.execution_options(yield_per=50_000).execute(rows).partitions()
+            parts = [pl.DataFrame([tuple(row) for row in part], schema, orient="row") for part in found]
+        return pl.concat([pl.DataFrame(schema=schema), *parts]).sort(*KEY)
+
+    def _accounts(self, query: sa.Select[Any]) -> list[Account]:
+        with transaction(self._engine) as connection:
+            return [_account(row) for row in connection.execute(query).mappings()]
+
+
+def open_store(place: str | Path) -> Store:
+    """Open the store in a file, or at a `sqlite:///…` or `postgresql://…` URL; make or upgrade it where needed.
+
+    Raises StoreError when it cannot be opened or a newer Remora wrote it.
+    """
+    engine = connect(place)
+    try:
+        migrate(engine)
+    except BaseException:
+        engine.dispose()
+        raise
+    return Store(engine)
+
+
+_SAME_CUSTOMER = CUSTOMERS.c.customer_id == CURRENT.c.customer_id
+_SAME_KEY = sa.and_(*(SCORES.c[name] == CURRENT.c[name] for name in KEY))
+_ACCOUNTS = sa.select(SCORES, CUSTOMERS.c.name, CUSTOMERS.c.account_owner).select_from(
+    CURRENT.join(SCORES, _SAME_KEY).join(CUSTOMERS, _SAME_CUSTOMER, isouter=True)
+)
+_RANKING = (
+    CURRENT.c.value_at_risk.desc().nulls_last(),
+    CURRENT.c.churn_probability.desc().nulls_last(),
+    CURRENT.c.customer_id,
+)
+
+
+def _ranked(
+    wanted: sa.ColumnElement[Any], tier: str | None, min_probability: float | None, owner: str | None
+) -> sa.Select[Any]:
+    query = sa.select(wanted).select_from(CURRENT).where(CURRENT.c.at_stake)
+    if tier is not None:
+        query = query.where(CURRENT.c.tier == tier)
+    if min_probability is not None:
+        query = query.where(CURRENT.c.churn_probability >= min_probability)
+    if owner is not None:
+        query = query.join(CUSTOMERS, _SAME_CUSTOMER).where(CUSTOMERS.c.account_owner == owner)
+    return query
+
+
+def _account(row: sa.RowMapping) -> Account:
+    prediction = Prediction.model_validate({name: row[name] for name in SCHEMA})
+    return Account(prediction, row["name"], row["account_owner"], row["backfill"])
+
+
+def _point_at(connection: sa.Connection, batch: pl.DataFrame) -> sa.Insert:
+    """Offer the rows just saved, of one date and version, to `current`, which keeps what takes precedence."""
+    first = batch.row(0, named=True)
+    saved = [SCORES.c[name] == first[name] for name in KEY[1:]]
+    saved.append(SCORES.c.customer_id.in_(batch["customer_id"].to_list()))
+    names = list(CURRENT.c.keys())
+    rows = sa.select(*(SCORES.c[name] for name in names)).where(*saved)
+    return _replacing(_insert(connection, CURRENT).from_select(names, rows), names)
+
+
+def _upsert(connection: sa.Connection, table: sa.Table, columns: Iterable[str] = ()) -> sa.Insert:
+    """Insert rows of `columns` (default: all of the table's), or replace those whose primary key is taken."""
+    return _replacing(_insert(connection, table), columns or table.c.keys())
+
+
+def _insert(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    return (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(table)
+
+
+def _replacing(insert: sqlite.Insert | postgresql.Insert, columns: Iterable[str]) -> sa.Insert:
+    """Where the primary key is taken, replace a row that does not take precedence over the new one."""
+    table = insert.table
+    key = [column.name for column in table.primary_key]
+    changed = {name: insert.excluded[name] for name in columns if name not in key}
+    if not changed:
+        return insert.on_conflict_do_nothing()
+    keep = _precedence(insert.excluded) >= _precedence(table.c) if "backfill" in table.c else None
+    return insert.on_conflict_do_update(index_elements=key, set_=changed, where=keep)
+
+
+def _precedence(row: sa.ColumnCollection[str, sa.ColumnElement[Any]]) -> sa.Tuple:
+    """Real before backfilled, then the latest scored, then the latest date; versions only settle a tie."""
+    return sa.tuple_(~row["backfill"], row["scored_at"], *(row[name] for name in KEY[1:]))

@@ -1,0 +1,3 @@
+"""Fixtures for every room."""
+
+from tests.postgres import postgres_url as postgres_url

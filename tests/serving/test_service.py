@@ -1,0 +1,365 @@
+"""The real service, in a process of its own: what it answers, what it refuses, and what it never does."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from models.bundle import Bundle
+from models.rules.composite import composite_score
+from models.rules.fitted import FittedComposite
+from models.rules.pack import load_pack
+from models.rules.tiers import risk_band
+from serving.home import Home
+from serving.schemas import AtRiskResponse, PredictResponse, ProblemReport, ScoredAccount
+from tests.serving.running import Running, fill, promote, running
+from tests.small_bundle import NAMES, customers, with_ids, write_small_bundle
+
+GOOD = {
+    "rfm_recency_days": 300,
+    "rfm_orders_count_90d": 1,
+    "rfm_orders_count_365d": 5.0,
+    "rfm_amount_sum_180d": 120.5,
+    "nps_score_last": None,
+    "profile_country": "Spain",
+}
+
+
+def asking(**changes: object) -> dict[str, object]:
+    return {"customers": [{"customer_id": "a", "features": GOOD | changes}]}
+
+
+def without(name: str) -> dict[str, object]:
+    return {"customers": [{"customer_id": "a", "features": {k: v for k, v in GOOD.items() if k != name}}]}
+
+
+@pytest.fixture(scope="module")
+def bundle(service: Running) -> Bundle:
+    return Bundle.load(service.home.bundles / "first")
+
+
+@pytest.mark.parametrize("rows", [1, 3, 40])
+def test_predictions_are_the_bundles(service: Running, bundle: Bundle, rows: int) -> None:
+    frame = with_ids().head(rows)
+    body = {
+        "customers": [
+            {"customer_id": row["customer_id"], "features": {name: row[name] for name in NAMES}}
+            for row in frame.to_dicts()
+        ]
+    }
+    answer = service.post(body).raise_for_status()
+    found = PredictResponse.model_validate_json(answer.content, strict=True)
+    expected = bundle.predict(bundle.matrix(frame))
+    assert [p.customer_id for p in found.predictions] == frame["customer_id"].to_list()
+    assert [p.churn_probability for p in found.predictions] == expected.churn_probability.tolist()
+    for name in ("expected_value", "value_low", "value_high", "value_if_retained"):
+        assert [getattr(p, name) for p in found.predictions] == getattr(expected, name).tolist()
+    at_risk = expected.churn_probability * np.asarray(expected.value_if_retained)
+    assert [p.value_at_risk for p in found.predictions] == at_risk.tolist()
+    assert {len(p.reasons) for p in found.predictions} <= {2, 3}
+    assert (found.model_version, found.predictions[0].churn_horizon_days) == (bundle.id, 90)
+
+
+def test_bands_and_composite_are_the_rules(service: Running, bundle: Bundle) -> None:
+    frame = with_ids().head(40)
+    pack = load_pack()
+    fitted = FittedComposite.from_dict(bundle.manifest.fitted["composite"])
+    probability = bundle.predict(bundle.matrix(frame)).churn_probability
+    expected = composite_score(frame, fitted, pack).with_columns(
+        risk_band=risk_band(pl.Series(probability), bundle.manifest.churn.base_rate, pack)
+    )
+    rows = [{"customer_id": r.pop("customer_id"), "features": r} for r in frame.to_dicts()]
+    found = service.post({"customers": rows}).raise_for_status().json()["predictions"]
+    for name in ("composite_score", "composite_coverage", "tier", "risk_band"):
+        assert [p[name] for p in found] == expected[name].to_list(), name
+    assert {p["risk_band"] for p in found} == {"low", "medium", "high"}
+    assert all(p["playbook"] for p in found if p["tier"])
+
+
+def test_reasons_are_words(service: Running) -> None:
+    first = service.post(asking()).json()["predictions"][0]["reasons"][0]
+    assert first["text"] == "last purchase 300 days ago (raises the risk)"
+
+
+def test_what_is_not_asked_for_is_left_out(service: Running) -> None:
+    found = service.post(asking() | {"include": []}).json()["predictions"][0]
+    assert (found["reasons"], found["composite_score"], found["tier"]) == ([], None, None)
+    assert found["churn_probability"] == service.post(asking()).json()["predictions"][0]["churn_probability"]
+
+
+def test_partial_takes_what_is_left_out_as_not_known(service: Running) -> None:
+    partial = service.post(without("rfm_recency_days") | {"partial": True}).raise_for_status().json()
+    assert partial == service.post(asking(rfm_recency_days=None)).json()
+
+
+def test_an_unknown_category_is_missing_not_an_error(service: Running) -> None:
+    assert service.post(asking(profile_country="Atlantis")).status_code == 200
+
+
+BAD = [
+    (b"", "", "Invalid JSON"),
+    (b"x", "", "Invalid JSON"),
+    (b"\xff\xfe", "", "Invalid JSON"),
+    (b"[]", "", "object"),
+    (b"null", "", "object"),
+    (b'{"customers": [', "", "Invalid JSON"),
+    (b"[" * 5000 + b"]" * 5000, "", "Invalid JSON"),
+    ({}, "customers", "required"),
+    ({"customers": []}, "customers", "at least 1"),
+    ({"customers": [{"customer_id": "a", "features": GOOD}] * 101}, "customers", "at most 100"),
+    ({"customers": {}}, "customers", "valid array"),
+    ({"customers": [3]}, "customers.0", "object"),
+    ({"customers": [{"features": GOOD}]}, "customers.0.customer_id", "required"),
+    ({"customers": [{"customer_id": "a"}]}, "customers.0.features", "required"),
+    ({"customers": [{"customer_id": 7, "features": GOOD}]}, "customers.0.customer_id", "string"),
+    ({"customers": [{"customer_id": "", "features": GOOD}]}, "customers.0.customer_id", "at least 1"),
+    ({"customers": [{"customer_id": "a" * 257, "features": GOOD}]}, "customers.0.customer_id", "at most 256"),
+    ({"customers": [{"customer_id": "a", "features": []}]}, "customers.0.features", "object"),
+    ({"customers": [{"customer_id": "a", "features": GOOD, "x": 1}]}, "customers.0.x", "not permitted"),
+    (asking() | {"as_of": "2020-01-01"}, "as_of", "not permitted"),
+    (asking() | {"partial": "yes"}, "partial", "boolean"),
+    (asking() | {"include": "reasons"}, "include", "valid array"),
+    (asking() | {"include": ["shap"]}, "include.0", "'reasons' or 'composite'"),
+    (asking(colour="red"), "customers.0.features.colour", "not a feature"),
+    (without("nps_score_last"), "customers.0.features.nps_score_last", "missing"),
+    (asking(rfm_recency_days="74"), "customers.0.features.rfm_recency_days", "finite number"),
+    (asking(rfm_recency_days=True), "customers.0.features.rfm_recency_days", "finite number"),
+    (asking(rfm_recency_days=[1]), "customers.0.features.rfm_recency_days", "finite number"),
+    (asking(rfm_recency_days={}), "customers.0.features.rfm_recency_days", "finite number"),
+    (asking(rfm_recency_days=float("nan")), "customers.0.features.rfm_recency_days", "finite number"),
+    (asking(rfm_recency_days=float("inf")), "customers.0.features.rfm_recency_days", "finite number"),
+    (asking(rfm_recency_days=float("-inf")), "customers.0.features.rfm_recency_days", "finite number"),
+    (asking(rfm_recency_days=1e39), "customers.0.features.rfm_recency_days", "finite number"),
+    (asking(rfm_recency_days=10**400), "customers.0.features.rfm_recency_days", "finite number"),
+    (asking(profile_country=3), "customers.0.features.profile_country", "text"),
+    (asking(profile_country=False), "customers.0.features.profile_country", "text"),
+]
+
+
+@pytest.mark.parametrize(("body", "field", "reason"), BAD, ids=lambda value: str(value)[:40])
+def test_bad_input_names_field_and_reason(service: Running, body: object, field: str, reason: str) -> None:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    answer = service.send(content)
+    assert answer.status_code == 400
+    assert answer.headers["content-type"] == "application/problem+json"
+    problems = ProblemReport.model_validate_json(answer.content).problems
+    assert any(p.field == field and reason in p.reason for p in problems), problems
+
+
+def test_many_problems_are_counted_not_poured_out(service: Running) -> None:
+    problems = service.post(asking(**{f"x{i}": 1 for i in range(100)})).json()["problems"]
+    assert len(problems) == 21
+    assert problems[-1]["reason"] == "and 80 more problems"
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "", "application/jsonp"])
+def test_json_only(service: Running, kind: str) -> None:
+    assert service.send(json.dumps(asking()).encode(), kind).status_code == 415
+
+
+def test_a_charset_is_json_too(service: Running) -> None:
+    assert service.send(json.dumps(asking()).encode(), "Application/JSON; charset=utf-8").status_code == 200
+
+
+def chunks() -> Iterator[bytes]:
+    for _ in range(30):
+        yield b" " * 50_000
+
+
+@pytest.mark.parametrize("content", [b" " * 1_500_000, chunks()], ids=["with a length", "in chunks"])
+def test_a_body_beyond_the_limit(service: Running, content: bytes | Iterator[bytes]) -> None:
+    answer = service.send(content)
+    assert answer.status_code == 413
+    assert "1048576 bytes" in answer.json()["problems"][0]["reason"]
+
+
+def test_a_scored_customer(service: Running) -> None:
+    answer = service.get("/v1/customers/C0").raise_for_status()
+    found = ScoredAccount.model_validate_json(answer.content)
+    assert (found.customer_id, found.name, found.owner) == ("C0", "Nordwind Trading", "Ada")
+    assert found.churn_probability == 0.93
+    assert found.reasons[0].text == "last purchase 74 days ago"
+
+
+def test_any_id_can_be_asked_for(service: Running) -> None:
+    assert service.get("/v1/customers/%D0%BA%D0%BB%D1%8E%D1%87/7").json()["name"] == "Slash"
+
+
+@pytest.mark.parametrize("customer", ["nobody", "%00", "C0%00", "'; drop table scores", "%FF", "a" * 5000])
+def test_unknown_customers(service: Running, customer: str) -> None:
+    answer = service.get(f"/v1/customers/{customer}")
+    assert answer.status_code == 404
+    assert answer.json()["problems"][0]["field"] == "customer_id"
+
+
+@pytest.mark.parametrize(
+    ("query", "ids", "total"),
+    [
+        ("?limit=3", ["C0", "C1", "C2"], 29),
+        ("?limit=2&offset=1", ["C1", "C2"], 29),
+        ("?tier=regular&limit=1", ["C6"], 14),
+        ("?owner=Ada", ["C0", "ключ/7"], 2),
+        ("?min_probability=0.9", ["C0", "C1"], 2),
+        ("?offset=1000", [], 29),
+    ],
+)
+def test_at_risk(service: Running, query: str, ids: list[str], total: int) -> None:
+    found = AtRiskResponse.model_validate_json(service.get("/v1/at-risk" + query).raise_for_status().content)
+    assert ([account.customer_id for account in found.accounts], found.total) == (ids, total)
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("?limit=0", "limit"),
+        ("?limit=501", "limit"),
+        ("?limit=x", "limit"),
+        ("?limit=", "limit"),
+        ("?limit=1e9", "limit"),
+        ("?limit=5&limit=6", "limit"),
+        ("?offset=-1", "offset"),
+        ("?offset=99999999999999999999999", "offset"),
+        ("?min_probability=1.5", "min_probability"),
+        ("?min_probability=nan", "min_probability"),
+        ("?tier=gold", "tier"),
+        ("?colour=red", "colour"),
+    ],
+)
+def test_bad_queries_name_the_parameter(service: Running, query: str, field: str) -> None:
+    answer = service.get("/v1/at-risk" + query)
+    assert answer.status_code == 400
+    assert field in [p["field"] for p in answer.json()["problems"]]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/v1/predict", 405),
+        ("DELETE", "/v1/customers/C0", 405),
+        ("POST", "/", 405),
+        ("GET", "/nothing", 404),
+        ("GET", "/docs.json", 404),
+        ("GET", "/schema.json", 404),
+        ("GET", "/static_content/swagger-ui.css", 404),
+        ("GET", "/workbench.css/", 404),
+    ],
+)
+def test_nothing_else_answers(service: Running, method: str, path: str, status: int) -> None:
+    answer = service.client.request(method, path)
+    assert answer.status_code == status
+    assert ProblemReport.model_validate_json(answer.content).status == status
+
+
+def test_probes(service: Running, bundle: Bundle) -> None:
+    assert service.get("/livez").json() == {"live": True}
+    assert service.get("/readyz").json() == {"ready": True, "model_version": bundle.id, "problem": None}
+
+
+def test_metrics_count_routes_not_paths(service: Running) -> None:
+    def counted() -> float:
+        text = service.get("/metrics").text
+        found = re.search(
+            r'remora_requests_total\{route="/v1/customers/\{customer_id:path\}",status="404"\} (\S+)', text
+        )
+        assert "secret-id" not in text
+        return float(found[1]) if found else 0.0
+
+    before = counted()
+    service.get("/v1/customers/secret-id")
+    assert counted() == before + 1
+
+
+def test_openapi_describes_every_route_of_the_api(service: Running) -> None:
+    document = service.get("/openapi.json").json()
+    assert set(document["paths"]) == {
+        "/v1/predict", "/v1/customers/{customer_id}", "/v1/at-risk", "/readyz", "/livez", "/metrics"
+    }  # fmt: skip
+    assert set(document["paths"]["/v1/predict"]["post"]["responses"]) == {
+        "200",
+        "400",
+        "413",
+        "415",
+        "500",
+        "503",
+        "504",
+    }
+    refs = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(document)))
+    assert refs <= set(document["components"]["schemas"])
+
+
+@pytest.mark.parametrize("path", ["/", "/v1/at-risk", "/nothing", "/v1/customers/nobody"])
+def test_every_answer_is_locked_down(service: Running, path: str) -> None:
+    headers = service.get(path).headers
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert "unsafe" not in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cache-control"] == "no-store"
+
+
+def test_only_this_machine_is_listened_to(service: Running) -> None:
+    port = service.client.base_url.port
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    assert [row[1] for row in rows if row[3] == "0A" and int(row[1].split(":")[1], 16) == port] == [
+        f"0100007F:{port:04X}"
+    ]
+
+
+def test_from_nothing_to_a_champion_past_a_damaged_one(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    with running(home.folder) as service:
+        found = service.wait_until(lambda ready: "promoted" in str(ready["problem"]))
+        assert found["ready"] is False
+        assert service.get("/readyz").status_code == 503
+        refused = service.post(asking())
+        assert (refused.status_code, "remora promote" in refused.text) == (503, True)
+        assert "remora promote" in service.get("/").text
+        assert "remora score" in service.get("/").text
+
+        fill(home)
+        one = service.wait_until(lambda ready: ready["ready"] is True)["model_version"]
+
+        write_small_bundle(home.bundles / "second", rules=True, remark="second")
+        (home.bundles / "second" / "churn.txt").write_text("tree\nend of trees")
+        promote(home, "second")
+        found = service.wait_until(lambda ready: ready["problem"] is not None)
+        assert (found["ready"], found["model_version"]) == (True, one)
+        assert "churn.txt is damaged" in str(found["problem"])
+        assert "churn.txt is damaged" in service.log.read_text()
+        assert service.post(asking()).json()["model_version"] == one
+
+        three = write_small_bundle(home.bundles / "third", rules=True, remark="third").id
+        promote(home, "third")
+        service.wait_until(lambda ready: ready["model_version"] == three)
+        assert service.get("/readyz").json()["problem"] is None
+        assert service.post(asking()).json()["model_version"] == three
+
+        promote(home, "../first")
+        assert "not the name of a bundle" in str(service.wait_until(lambda ready: bool(ready["problem"]))["problem"])
+        assert service.post(asking()).json()["model_version"] == three
+
+
+def test_the_service_stays_light(tmp_path: Path) -> None:
+    """Checked in a process that predicts, as what is imported late counts too."""
+    write_small_bundle(tmp_path / "b", rules=True)
+    code = (
+        "import sys, json; from pathlib import Path; import serving.service; from models.bundle import Bundle\n"
+        "from serving.predicting import Predictor; from serving.schemas import PredictRequest\n"
+        "asked = PredictRequest.model_validate_json(sys.argv[2])\n"
+        "assert Predictor(Bundle.load(Path(sys.argv[1]))).answer(asked)['predictions'][0]['reasons']\n"
+        "heavy = 'training monitoring mlflow evidently pandas sklearn scipy lightgbm ruptures altair vl_convert'\n"
+        "print(sorted(set(heavy.split()) & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "b"), json.dumps(asking())]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip().splitlines()[-1] == "[]"
+
+
+def test_customers_are_the_fixtures(service: Running) -> None:
+    """The rows above hold missing values, or half of these tests would say nothing."""
+    assert customers()["nps_score_last"].null_count() > 100

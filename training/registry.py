@@ -1,0 +1,224 @@
+"""The record of trainings: the only file that imports MLflow. Sqlite and artifacts lie under REMORA_HOME."""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
+
+from features import catalog
+from features.clock import moment
+from features.engines import fingerprint
+from features.errors import RemoraError
+from features.point_in_time import Tables
+from features.settings import Settings
+from training.evaluate import flat_metrics
+from training.pipeline import Candidate
+from training.plots import save_plots
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+MODEL, EXPERIMENT, CHAMPION = "remora", "remora", "champion"
+PASSED, REFUSALS, BUNDLE_ID = "gate.passed", "gate.refusals", "bundle.id"
+
+ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "3",
+}
+
+
+class RegistryError(RemoraError):
+    """The record has no such version, or none at all."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """One registered version of the model `remora`."""
+
+    number: str
+    run_id: str
+    bundle_id: str
+    passed: bool
+    refusals: tuple[str, ...]
+    champion: bool = False
+
+
+def record(candidate: Candidate, tables: Tables, settings: Settings) -> Version:
+    """Log a training as one run (parameters, fingerprint, commit, metrics, plots, bundle) and register its bundle."""
+    client = _client(settings.home)
+    run = client.create_run(_experiment(client, settings.home), run_name=candidate.bundle.id)
+    run_id = run.info.run_id
+    for name, value in _parameters(candidate, settings).items():
+        client.log_param(run_id, name, value)
+    for name, number in _metrics(candidate).items():
+        client.log_metric(run_id, name, number)
+    with tempfile.TemporaryDirectory() as folder:
+        _artifacts(Path(folder), candidate, tables)
+        client.log_artifacts(run_id, folder)
+    client.set_terminated(run_id)
+    return _register(client, run_id, candidate)
+
+
+def versions(home: Path) -> list[Version]:
+    """Every registered version, the newest first."""
+    client = _client(home)
+    champion = _champion(client)
+    found = client.search_model_versions(f"name = '{MODEL}'")
+    return sorted((_version(v, champion) for v in found), key=lambda v: -int(v.number))
+
+
+def version(home: Path, number: str | None = None) -> Version:
+    """The version `number`, or the newest. Raises RegistryError naming those there are."""
+    known = versions(home)
+    if not known:
+        raise RegistryError("no version is registered; run `remora train DATA` first")
+    if number is None:
+        return known[0]
+    for candidate in known:
+        if candidate.number == number:
+            return candidate
+    raise RegistryError(f"version {number}: not registered; there are {', '.join(v.number for v in known)}")
+
+
+def download(home: Path, chosen: Version, folder: Path) -> Path:
+    """Copy the bundle of a version to `folder`/<its id>, if it is not there yet, and return where it lies."""
+    target = folder / chosen.bundle_id
+    if not target.exists():
+        client = _client(home)
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".") as beside:
+            client.download_artifacts(chosen.run_id, "bundle", beside)
+            shutil.move(Path(beside) / "bundle", target)
+    return target
+
+
+def crown(home: Path, chosen: Version, reason: str | None) -> None:
+    """Point the alias `champion` at a version; `reason` says why the gate's refusal was overruled."""
+    client = _client(home)
+    client.set_registered_model_alias(MODEL, CHAMPION, chosen.number)
+    if reason:
+        client.set_model_version_tag(MODEL, chosen.number, "promotion.forced", reason)
+
+
+def _client(home: Path) -> "MlflowClient":
+    """A client of the sqlite record, which is made once, under a lock: several processes on a fresh file brick it."""
+    os.environ.update({name: value for name, value in ENVIRONMENT.items() if name not in os.environ})
+    from mlflow import MlflowClient
+
+    home.mkdir(parents=True, exist_ok=True)
+    uri = f"sqlite:///{home.resolve() / 'mlflow.db'}"
+    with FileLock(home / "mlflow.lock"), quiet():
+        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        if not client.search_registered_models(f"name = '{MODEL}'"):
+            client.create_registered_model(MODEL)
+    return client
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """MLflow's and Alembic's messages about making the database, held back."""
+    import logging
+
+    loggers = [logging.getLogger(name) for name in ("mlflow", "alembic")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _experiment(client: "MlflowClient", home: Path) -> str:
+    found = client.get_experiment_by_name(EXPERIMENT)
+    if found is not None:
+        return str(found.experiment_id)
+    return str(client.create_experiment(EXPERIMENT, artifact_location=(home / "artifacts").resolve().as_uri()))
+
+
+def _parameters(candidate: Candidate, settings: Settings) -> dict[str, Any]:
+    aims = candidate.targets
+    sections = settings.model_dump(mode="json", include={"churn", "value", "snapshots", "profile", "features", "gate"})
+    flat = {f"{section}.{name}": value for section, values in sections.items() for name, value in values.items()}
+    return flat | {
+        "churn.definition": aims.definition,
+        "value.source": aims.value_source,
+        "as_of": f"{moment(candidate.as_of):%Y-%m-%d}",
+        "cutoffs.training": ", ".join(f"{moment(c):%Y-%m-%d}" for c in aims.churn.training),
+        "cutoffs.test": f"{moment(aims.churn.test):%Y-%m-%d}",
+        "split": candidate.churn.split,
+        "features.count": len(candidate.snapshots.columns),
+        "git.commit": _commit(),
+    }
+
+
+def _metrics(candidate: Candidate) -> dict[str, float]:
+    metrics = {f"churn.{name}": number for name, number in flat_metrics(candidate.churn).items()}
+    if candidate.value:
+        metrics |= {f"value.{name}": number for name, number in flat_metrics(candidate.value).items()}
+    counts = {"training.rows": candidate.training_rows, "training.churners": candidate.training_churners}
+    return metrics | {name: float(number) for name, number in counts.items()}
+
+
+def _artifacts(folder: Path, candidate: Candidate, tables: Tables) -> None:
+    shutil.copytree(candidate.bundle.folder, folder / "bundle")
+    plots = folder / "plots"
+    importances = candidate.importance
+    save_plots(plots, candidate.churn, candidate.value, importances.get("churn"), importances.get("value"))
+    (folder / "churn.json").write_text(candidate.churn.model_dump_json(indent=2))
+    if candidate.value:
+        (folder / "value.json").write_text(candidate.value.model_dump_json(indent=2))
+    notes = {
+        "data": fingerprint(tables),
+        "left_out": dict(candidate.snapshots.left_out),
+        "warnings": list(candidate.targets.warnings),
+        "gate": {"passed": candidate.decision.passed, "refusals": list(candidate.decision.refusals)},
+    }
+    (folder / "training.json").write_text(json.dumps(notes, indent=2))
+    names = [column.name for column in candidate.snapshots.columns]
+    catalog.table(names).write_csv(folder / "features.csv")
+
+
+def _register(client: "MlflowClient", run_id: str, candidate: Candidate) -> Version:
+    decision = candidate.decision
+    tags = {
+        BUNDLE_ID: candidate.bundle.id,
+        PASSED: str(decision.passed).lower(),
+        REFUSALS: json.dumps(list(decision.refusals)),
+    }
+    made = client.create_model_version(MODEL, source=f"runs:/{run_id}/bundle", run_id=run_id, tags=tags)
+    return Version(str(made.version), run_id, candidate.bundle.id, decision.passed, decision.refusals)
+
+
+def _version(found: Any, champion: str | None) -> Version:
+    tags = found.tags
+    refusals = tuple(json.loads(tags.get(REFUSALS, "[]")))
+    number = str(found.version)
+    return Version(
+        number, found.run_id, tags.get(BUNDLE_ID, ""), tags.get(PASSED) == "true", refusals, number == champion
+    )
+
+
+def _champion(client: "MlflowClient") -> str | None:
+    aliases = client.get_registered_model(MODEL).aliases
+    return str(aliases[CHAMPION]) if CHAMPION in aliases else None
+
+
+def _commit() -> str:
+    """The commit of the running code; "unknown" outside a checkout."""
+    where = Path(__file__).parent
+    found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=where, capture_output=True, text=True, check=False)
+    return found.stdout.strip() or "unknown"
