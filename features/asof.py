@@ -36,7 +36,7 @@ def default_as_of(source: Source, settings: Settings, now: dt.datetime) -> dt.da
     names = [name for name in EVENT_TABLES if name in source.tables] or ["labels"]
     moments = [last for name in names if (last := last_event(source.tables[name], name, micros(now))) is not None]
     if not moments:
-        raise NoEventError(f"{', '.join(names)}: no row has a date up to {now:%Y-%m-%d}; correct the dates, or the clock")
+        raise NoEventError(f"{', '.join(names)}: no row has a date up to {now:%Y-%m-%d}; correct dates or clock")
     return day_after(max(moments), settings.company.zone)
 
 

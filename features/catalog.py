@@ -162,7 +162,7 @@ def phrase(name: str, value: float | str | None) -> str:
     feature = describe(name)
     window = f" in the last {feature.days} days" if feature.days else ""
     if value is None:
-        return f"{feature.meaning.replace('{}', '…')}{window}: {feature.missing}"
+        return f"{_subject(feature)}{window}: {feature.missing}"
     return feature.meaning.replace("{}", _shown(feature.unit, value)) + window
 
 
@@ -186,6 +186,11 @@ def table(names: Iterable[str]) -> pl.DataFrame:
             "missing": [r.missing for r in rows],
         }
     )
+
+
+def _subject(feature: Feature) -> str:
+    """What the value would have been of: the name without its family."""
+    return feature.base.split("_", 1)[-1].replace("_", " ")
 
 
 def _shown(unit: str, value: float | str) -> str:

@@ -14,7 +14,7 @@ def engagement(tables: Tables, as_of: int) -> Frame | None:
         return None
     contacts = tables["interactions"]
     measures = _measures(contacts.collect_schema().names())
-    rows = events(contacts.with_columns(**measures), "occurred_at", ["channel", *measures])
+    rows = events(contacts.with_columns(**measures) if measures else contacts, "occurred_at", ["channel", *measures])
     totals = summed(with_gaps(rows), as_of, ["n", *measures], total=RHYTHM, before=("n",)).select(
         "customer_id",
         *rhythm("engagement", as_of),
@@ -45,5 +45,5 @@ def _shares(measures: dict[str, nw.Expr]) -> list[nw.Expr]:
 
 
 def _channels(rows: Frame, as_of: int) -> Frame:
-    recent = rows.filter(within(as_of, YEAR)).select("customer_id", "channel").unique()
+    recent = rows.filter(within(as_of, YEAR) & ~nw.col("channel").is_null()).select("customer_id", "channel").unique()
     return recent.group_by("customer_id").agg(nw.len().alias(f"engagement_channels_count_{YEAR}d"))

@@ -1,5 +1,6 @@
 """Reads tables of a PostgreSQL database into Arrow through ADBC. Part of `engines.py`."""
 
+import re
 from collections.abc import Mapping
 
 import adbc_driver_postgresql.dbapi as postgres
@@ -27,15 +28,23 @@ def read_tables(url: str, wanted: Mapping[str, str]) -> dict[str, tuple[str, pa.
                 if found
             }
     except postgres.Error as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = _without_password(str(error).strip().splitlines()[0], url)
         raise DatabaseError(f"database: {reason}; check the URL, the server and the rights of its user") from None
+
+
+def _without_password(message: str, url: str) -> str:
+    """`message` without the password, which libpq repeats where it cannot read the URL."""
+    for password in re.findall(r"://[^:/@]*:([^@]*)@|[?&]password=([^&]*)", url):
+        for part in filter(None, password):
+            message = message.replace(part, "…")
+    return message
 
 
 def _columns(cursor: postgres.Cursor, table: str) -> list[tuple[str, str]]:
     """(name, type) of every column of `table`, empty when there is no such table."""
     cursor.execute(
-        """SELECT attname::text, format_type(atttypid, NULL)::text FROM pg_attribute
-           WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped ORDER BY attnum""",
+        """SELECT attname::text, format_type(coalesce(nullif(typbasetype, 0), atttypid), NULL)::text
+           FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped ORDER BY attnum""",
         (_identifier(table),),
     )
     return [(str(name), str(kind)) for name, kind in cursor.fetchall()]

@@ -52,7 +52,7 @@ class Origin:
         paths = ", ".join(literal(str(file)) for file in files)
         if files[0].suffix == ".parquet":
             return cls(label, f"read_parquet([{paths}])")
-        return cls(label, f"read_csv([{paths}], all_varchar = true, header = true)", stable=False, header=True)
+        return cls(label, f"read_csv([{paths}], all_varchar = true, header = true, skip = 0)", stable=False, header=True)
 
 
 class Reader:
@@ -145,7 +145,7 @@ class Reader:
             return "number"
         if self.raw[name].startswith(("TIMESTAMP", "DATE")):
             return "time"
-        if self.origin.stable:
+        if self.origin.stable or self.raw[name] != "VARCHAR":
             return "text"
         column = quoted(name)
         query = f"""SELECT count({column}) > 0 AND count({column}) = count(TRY_CAST({column} AS DOUBLE))
@@ -236,8 +236,10 @@ def may_fail(raw_type: str, kind: Kind) -> bool:
 
 
 def is_nan(column: str, raw_type: str) -> str:
-    """SQL that lets NaN pass: it reads as null, and is no mistake."""
-    return f"NOT isnan({column}) AND" if raw_type in ("FLOAT", "DOUBLE") else ""
+    """SQL that lets NaN and infinity pass: they read as null, and are no mistake."""
+    if raw_type not in ("FLOAT", "DOUBLE", "VARCHAR"):
+        return ""
+    return f"coalesce(isfinite(TRY_CAST({column} AS DOUBLE)), true) AND"
 
 
 def typed_sql(column: str, raw_type: str, kind: Kind, zone: str) -> str:
@@ -259,7 +261,10 @@ def _text_sql(column: str, raw_type: str) -> str:
         return column
     if raw_type in ("FLOAT", "DOUBLE"):  # a key that a spreadsheet made a float: 13085.0 is "13085"
         whole = f"{column} = trunc({column}) AND abs({column}) < 1e15"
-        return f"CASE WHEN {whole} THEN CAST(CAST({column} AS BIGINT) AS VARCHAR) ELSE CAST({column} AS VARCHAR) END"
+        return (
+            f"CASE WHEN NOT isfinite({column}) THEN NULL WHEN {whole} THEN CAST(CAST({column} AS BIGINT) AS VARCHAR) "
+            f"ELSE CAST({column} AS VARCHAR) END"
+        )
     return f"CAST({column} AS VARCHAR)"
 
 
@@ -280,7 +285,8 @@ def _time_sql(column: str, raw_type: str, zone: str) -> str:
         return "CAST(NULL AS BIGINT)"
     zoned = f"regexp_matches({column}, '[0-9]:[0-9.:]+ ?(Z|[+-][0-9]{{2}}(:?[0-9]{{2}})?)$')"
     local = _local_sql(f"TRY_CAST({column} AS TIMESTAMP)", zone)
-    return f"CASE WHEN {zoned} THEN epoch_us(TRY_CAST({column} AS TIMESTAMPTZ)) ELSE {local} END"
+    joined = f"regexp_replace({column}, ' ([+-])', '\\1')"  # DuckDB reads no offset after a space
+    return f"CASE WHEN {zoned} THEN epoch_us(TRY_CAST({joined} AS TIMESTAMPTZ)) ELSE {local} END"
 
 
 def _local_sql(timestamp: str, zone: str) -> str:

@@ -55,9 +55,9 @@ def _measures(present: list[str], as_of: int) -> dict[str, nw.Expr]:
     if "seats" in present:
         measures["seats"] = running * nw.col("seats").fill_null(0.0)
     if "discount" in present:
-        measures["discounts"] = running * nw.col("discount").fill_null(0.0)
+        measures |= {"discounts": running * nw.col("discount").fill_null(0.0), "discounted": running * ones("discount")}
     if "renews" in present:
-        measures["renewing"] = running * nw.col("renews").fill_null(0.0)
+        measures |= {"renewing": running * nw.col("renews").fill_null(0.0), "renewal_known": running * ones("renews")}
     return measures
 
 
@@ -88,9 +88,9 @@ def _features(present: list[str], as_of: int) -> list[nw.Expr]:
     if "seats" in present:
         features.append(nw.col("seats").alias("subscription_seats"))
     if "discount" in present:
-        features.append(ratio("discounts", "running").alias("subscription_discount_mean"))
+        features.append(ratio("discounts", "discounted").alias("subscription_discount_mean"))
     if "renews" in present:
-        features.append(ratio("renewing", "running").alias("subscription_renews_share"))
+        features.append(ratio("renewing", "renewal_known").alias("subscription_renews_share"))
     if "term_ends_at" in present:
         features.append((-days_since("term", as_of)).alias("subscription_days_to_renewal"))
     return features

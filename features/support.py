@@ -15,16 +15,17 @@ def support(tables: Tables, as_of: int) -> Frame | None:
         return None
     tickets = tables["tickets"]
     present = tickets.collect_schema().names()
-    rows = events(tickets.with_columns(**_measures(present)), "occurred_at", [*_measures(present)])
+    measured = _measures(present)
+    rows = events(tickets.with_columns(**measured) if measured else tickets, "occurred_at", [*measured])
     counts = summed(rows, as_of, ["n"], before=("n",)).select(
         "customer_id",
         days_since("last", as_of).alias("support_recency_days"),
         *renamed("n", "support_tickets_count"),
         *trends("n", "support_tickets", (90,)),
     )
-    measures = summed(
-        rows, as_of, [*_measures(present)], total=["open"] if "closed_at" in present else [], windows=YEAR
-    )
+    if not measured:
+        return counts
+    measures = summed(rows, as_of, [*measured], total=["open"] if "closed_at" in present else [], windows=YEAR)
     return counts.join(measures.select("customer_id", *_solved(present)), on="customer_id", how="left")
 
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, FiniteFloat
 
-Mark = Literal["identifier-like", "label-like", "high-cardinality", "constant", "as of today", "may change"]
+from features.suspects import Mark
 
 Part = Literal["training", "calibration", "test", "training and test", "left out"]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from features.build import beginnings
-from features.clock import DAY, moment
+from features.clock import DAY, micros, moment
 from features.engines import Source
 from features.errors import RemoraError
 from features.point_in_time import Tables
@@ -28,11 +28,15 @@ class Prospect:
     outcomes: Outcomes
 
     @property
-    def latest(self) -> pl.DataFrame:
-        """customer_id, churned at the latest cut-off that is not left out; no rows where there is none."""
-        kept = {cutoff.as_of for cutoff in self.outlook.cutoffs if cutoff.part != "left out"}
-        found = [frame for cutoff, frame in sorted(self.outcomes.items()) if moment(cutoff) in kept]
-        return found[-1] if found else pl.DataFrame(schema={"customer_id": pl.String, "churned": pl.Float64})
+    def latest(self) -> tuple[pl.DataFrame, str]:
+        """customer_id, churned at the latest cut-off where some left and some stayed, and its date in words.
+
+        No rows where there is no such cut-off.
+        """
+        mixed = [each for each in self.outlook.cutoffs if each.part != "left out" and 0 < each.churners < each.at_stake]
+        if not mixed:
+            return pl.DataFrame(schema={"customer_id": pl.String, "churned": pl.Float64}), "no cut-off has churners"
+        return self.outcomes[micros(mixed[-1].as_of)], f"{mixed[-1].as_of:%Y-%m-%d}"
 
 
 def prospect(source: Source, as_of: int, settings: Settings) -> Prospect:

@@ -105,8 +105,7 @@ def outcomes(source: Source, as_of: int, bundle: Bundle, settings: Settings, his
 
 
 def _kinds(bundle: Bundle) -> dict[str, Literal["number", "category"]]:
-    kinds: dict[str, Literal["number", "category"]] = {c.name: c.kind for c in bundle.manifest.features}
-    return kinds | dict.fromkeys(PREDICTIONS, "number")
+    return {column.name: column.kind for column in bundle.manifest.features}
 
 
 def _gain(bundle: Bundle) -> Mapping[str, float]:

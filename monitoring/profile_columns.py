@@ -7,27 +7,25 @@ import polars as pl
 from features.point_in_time import Frame
 from features.profile import extras
 from features.settings import Settings
-from features.suspects import identifier_like, named_after_change, named_after_label, named_after_today
-from monitoring.findings import ColumnFinding, Mark, ProfileFinding, Use
+from features.suspects import Mark, suspicions
+from monitoring.findings import ColumnFinding, ProfileFinding, Use
 from training.metrics import roc_auc
 from training.snapshots import MOST_LEVELS
 from training.split import folds
 
-LABEL_AUC = 0.9
-"""A column that alone separates churners this well knows the label."""
-
 FEW_OF_A_KIND = 10
 """With fewer churners (or stayers) than this an AUC is chance."""
 
-NO_PROPOSAL: tuple[Mark, ...] = (
-    "identifier-like", "label-like", "high-cardinality", "constant", "as of today", "may change")  # fmt: skip
 LEAKS: tuple[Mark, ...] = ("identifier-like", "label-like", "high-cardinality", "as of today")
 """Marks of columns that may not train even where the labels date the profile."""
 
 
-def profile_finding(customers: Frame, labels: pl.DataFrame, note: str, dated: bool, settings: Settings) -> ProfileFinding:
+def profile_finding(
+    customers: Frame, labels: pl.DataFrame, labels_of: str, dated: bool, settings: Settings
+) -> ProfileFinding:
     """Judge every descriptive column of `customers` against `labels` (customer_id, churned; may be empty).
 
+    `labels_of` says in words which cut-off they are of, or why there are none.
     `dated`: the definition is `labelled`, so columns describe the label's own date and train unless excluded;
     otherwise they describe today and train only where declared.
     """
@@ -41,7 +39,7 @@ def profile_finding(customers: Frame, labels: pl.DataFrame, note: str, dated: bo
         columns=tuple(found),
         static=tuple(each.column for each in found if each.use in ("propose", "declared")),
         exclude=tuple(each.column for each in found if dated and each.use in ("leave out", "excluded")),
-        auc_note=note if enough else f"no AUC: {int(churned.sum() or 0)} churners among the known labels",
+        auc_note=_note(labels, labels_of, enough),
     )
 
 
@@ -62,6 +60,13 @@ def single_auc(values: pl.Series, churned: pl.Series, customers: pl.Series) -> f
     return max((max(auc, 1.0 - auc) for auc in found), default=None)
 
 
+def _note(labels: pl.DataFrame, labels_of: str, enough: bool) -> str:
+    """Which labels the AUC rests on, or why there is none."""
+    if enough:
+        return f"AUC of each column alone against who churned at {labels_of}"
+    return f"no AUC: {labels_of}" if labels.is_empty() else f"no AUC: too few churners or stayers at {labels_of}"
+
+
 def _rate_elsewhere(levels: pl.Series, churned: pl.Series, customers: pl.Series) -> pl.Series:
     """For each row the churn rate of its level among the customers of the other half."""
     half = pl.Series(folds(customers)) % 2
@@ -75,47 +80,20 @@ def _judged(
     rows: pl.DataFrame, name: str, churned: pl.Series | None, dated: bool, settings: Settings
 ) -> ColumnFinding:
     values = rows[name]
-    known, distinct = values.drop_nulls().len(), values.drop_nulls().n_unique()
+    known = values.drop_nulls()
     auc = None if churned is None else single_auc(values, churned, rows["customer_id"])
-    reasons = _reasons(name, values, known, distinct, auc)
+    reasons = suspicions(name, values, auc)
     if dated:
         reasons.pop("may change", None)
     return ColumnFinding(
         column=name,
-        known=known,
-        distinct=distinct,
+        known=known.len(),
+        distinct=known.n_unique(),
         auc=auc,
         marks=tuple(reasons),
         why="; ".join(reasons.values()),
         use=_use(name, reasons, dated, settings),
     )
-
-
-def _reasons(name: str, values: pl.Series, known: int, distinct: int, auc: float | None) -> dict[Mark, str]:
-    """Mark → why it is deserved."""
-    text, found = values.dtype == pl.String, dict[Mark, str]()
-    whole = not text and bool((values.drop_nulls() % 1 == 0).all())
-    if identifier_like(name, known, distinct, text, whole):
-        found["identifier-like"] = f"{distinct:,} different values in {known:,} known rows"
-    elif text and distinct > MOST_LEVELS:
-        found["high-cardinality"] = f"{distinct:,} different texts"
-    if distinct <= 1:
-        found["constant"] = "the same for everyone" if distinct else "empty"
-    if auc is not None and auc >= LABEL_AUC:
-        found["label-like"] = f"alone it tells churners apart with an AUC of {auc:.3f}"
-    elif word := named_after_label(name):
-        found["label-like"] = f"named after leaving ({word})"
-    return found | _by_name(name, found)
-
-
-def _by_name(name: str, found: dict[Mark, str]) -> dict[Mark, str]:
-    if "label-like" in found or "constant" in found:
-        return {}
-    if word := named_after_today(name):
-        return {"as of today": f"its name ({word}) suggests a score, a forecast or a state of today"}
-    if "identifier-like" not in found and (word := named_after_change(name)):
-        return {"may change": f"its name ({word}) suggests that it changes; declare it only if it does not"}
-    return {}
 
 
 def _use(name: str, marks: dict[Mark, str], dated: bool, settings: Settings) -> Use:
@@ -125,7 +103,7 @@ def _use(name: str, marks: dict[Mark, str], dated: bool, settings: Settings) -> 
         return "leave out" if set(marks) & set(LEAKS) else "used by the labels' date"
     if name in settings.profile.static:
         return "declared"
-    return "leave out" if set(marks) & set(NO_PROPOSAL) else "propose"
+    return "leave out" if marks else "propose"
 
 
 def declared_leaks(profile: ProfileFinding) -> list[str]:

@@ -12,7 +12,7 @@ from features.clock import DAY, moment
 from features.point_in_time import Frame
 from features.sources import TABLES, Column, Table
 from monitoring.findings import Impossible, TableFinding
-from training.censoring import stopped
+from training.censoring import silence
 
 KEYS = {
     "customers": ("customer_id",),
@@ -66,7 +66,7 @@ def table_finding(
         before_sign_up=before_sign_up(name, frame, customers),
         late_share=counts["late"] / rows if "late" in counts and rows else None,
         impossible=tuple(Impossible(what=what, rows=int(counts[what])) for what in impossible if counts[what]),
-        stopped=stopped(frame, name, moments.as_of) if name in EVENT_TABLES and moments.as_of and rows else None,
+        stopped=stops(frame, name, moments.as_of) if name in EVENT_TABLES and moments.as_of and rows else None,
         ignored=ignored,
     )
 
@@ -98,6 +98,18 @@ def before_sign_up(name: str, frame: Frame, customers: Frame | None) -> int | No
     first = signed.group_by("customer_id").agg(nw.col("signed_up_at").min().alias("signed"))
     joined = frame.select("customer_id", happened).join(first, on="customer_id", how="inner")
     return _height(joined.filter(nw.col(happened) < nw.col("signed")))
+
+
+def stops(frame: Frame, name: str, as_of: int) -> str | None:
+    """Since when an event table is silent, where that is longer than it ever was before `as_of`; else None."""
+    quiet, longest = silence(frame, name, as_of)
+    if quiet <= longest + 1:
+        return None
+    if quiet == float("inf"):
+        return "no row before the as-of date"
+    last = moment(as_of - int(quiet * DAY) - 1)
+    return (f"no row after {last:%Y-%m-%d}, {quiet:.0f} days before the as-of date "
+            f"(longest silence before: {longest:.0f} days)")  # fmt: skip
 
 
 def customer_ids(tables: Mapping[str, Frame]) -> int:
@@ -140,7 +152,9 @@ def _outside(name: str, column: Column) -> nw.Expr:
 def _range(name: str, column: Column) -> str:
     if column.high is None:
         return f"{name} below {column.low:g}"
-    return f"{name} outside {column.low:g} to {column.high:g}" if column.low is not None else f"{name} above {column.high:g}"
+    if column.low is None:
+        return f"{name} above {column.high:g}"
+    return f"{name} outside {column.low:g} to {column.high:g}"
 
 
 def _ids(frame: Frame) -> pl.DataFrame:

@@ -1,14 +1,14 @@
 """`remora check`: what is there, what is missing, is it enough, what looks like a leak. Computes; prints nothing."""
 
 import datetime as dt
+import json
 import re
-
-import polars as pl
 
 from features.asof import EVENT_TABLES, default_as_of, last_event
 from features.clock import day_after, micros, moment
 from features.engines import Source
 from features.errors import RemoraError
+from features.matching import resembling
 from features.settings import Settings
 from monitoring.findings import Outlook, ProfileFinding, Readiness, TableFinding
 from monitoring.outlook import Prospect, prospect, value_question
@@ -74,11 +74,9 @@ def _table(source: Source, name: str, moments: Moments) -> TableFinding:
 def _profile(source: Source, found: Prospect, settings: Settings) -> ProfileFinding | None:
     if "customers" not in source.tables:
         return None
-    latest, outlook = found.latest, found.outlook
-    cutoffs = [cutoff.as_of for cutoff in outlook.cutoffs if cutoff.part != "left out"]
-    note = f"AUC of each column alone against who churned at {cutoffs[-1]:%Y-%m-%d}" if cutoffs else ""
+    dated = found.outlook.definition == "labelled"
     try:
-        return profile_finding(source.tables["customers"], latest, note, outlook.definition == "labelled", settings)
+        return profile_finding(source.tables["customers"], *found.latest, dated, settings)
     except RemoraError as error:
         return ProfileFinding(auc_note=" ".join(error.problems))
 
@@ -105,6 +103,9 @@ def _questions(source: Source, outlook: Outlook, profile: ProfileFinding | None,
     if proposed:
         questions.append("Which of these stay the same for as long as someone is a customer? Declare those: "
                          f"[profile] static = {_toml(proposed)}")  # fmt: skip
+    questions += [f"Is {raw} of {name} its {column}? Then map it: [tables.{name}] {column} = {json.dumps(raw)}"
+                  for name, ignored in source.ignored.items()
+                  for column, raw in resembling(name, ignored, _present(source, name)).items()]  # fmt: skip
     out = [each.column for each in profile.columns if each.use == "leave out"] if profile else []
     if out and outlook.definition == "labelled":
         questions.append("The labels date the profile, so every column trains unless excluded. Leave these out? "
@@ -118,9 +119,9 @@ def _warnings(source: Source, tables: tuple[TableFinding, ...], profile: Profile
     warnings = declared_leaks(profile) if profile else []
     if "customers" in source.tables:
         warnings += missing_columns(source.tables["customers"], settings)
-    own = TABLE_OF.get(outlook.definition) if outlook.definition else None
+    own = next((table for name, table in TABLE_OF.items() if name == outlook.definition), None)
     for each in tables:
-        warnings += [f"{each.stopped}{_advice(source, each, own, settings)}"] if each.stopped else []
+        warnings += [f"{each.table}: {each.stopped}{_advice(source, each, own, settings)}"] if each.stopped else []
     warnings += outlook.warnings
     if outlook.cutoffs and not outlook.later_period:
         warnings.append("history has room for no embargo: the model would be tested on customers set aside, not on a "
@@ -131,10 +132,10 @@ def _warnings(source: Source, tables: tuple[TableFinding, ...], profile: Profile
 def _advice(source: Source, found: TableFinding, own: str | None, settings: Settings) -> str:
     """What to do about the churn definition's own table when it stops before the as-of date."""
     if found.table != own or found.last is None or found.table not in EVENT_TABLES:
-        return ": its features fade to zero"
+        return "; what customers did since is not seen"
     last = last_event(source.tables[found.table], found.table, micros(found.last))
     assert last is not None
-    return f": it defines churn, so check again with --as-of {day_after(last, settings.company.zone):%Y-%m-%d}"
+    return f"; it defines churn, so check again with --as-of {day_after(last, settings.company.zone):%Y-%m-%d}"
 
 
 def _remarks(found: TableFinding) -> list[str]:
@@ -160,6 +161,10 @@ def _merged(table: str) -> str:
 
 def _share(what: str, part: int, whole: int) -> str:
     return f" ({part / whole:.0%})" if "rows" in what and part >= 0.01 * whole else ""
+
+
+def _present(source: Source, table: str) -> list[str]:
+    return source.tables[table].collect_schema().names()
 
 
 def _toml(names: list[str]) -> str:

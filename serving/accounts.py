@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 
 import polars as pl
+from rich.box import SIMPLE_HEAD
 from rich.console import RenderableType
 from rich.panel import Panel
 from rich.table import Table
@@ -12,6 +13,8 @@ from rich.text import Text
 from models.prediction import Prediction, Reason
 from serving.store import Account
 from serving.terminal import UNKNOWN, money, out, percent
+
+NUMBERS = ("", "risk", "worth", "at risk")
 
 
 def ranked(accounts: Sequence[Account], total: int, style: str) -> None:
@@ -26,22 +29,17 @@ def ranked(accounts: Sequence[Account], total: int, style: str) -> None:
 
 
 def rank_table(accounts: Sequence[Account], total: int) -> Table:
-    """Who, risk, worth, value at risk, tier, first reason, what to do."""
+    """Who, why and what to do; risk, worth, value at risk, tier."""
     title = f"Most value at risk: {len(accounts)} of {total:,} accounts at stake"
-    table = Table(title=title, title_justify="left", show_lines=True)
-    for heading, justify in (
-        ("", "right"),
-        ("who", "left"),
-        ("risk", "right"),
-        ("worth", "right"),
-        ("at risk", "right"),
-        ("tier", "left"),
-        ("first reason", "left"),
-        ("what to do", "left"),
-    ):
-        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for heading in NUMBERS:
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("tier", no_wrap=True)
+    table.add_column("who, why, and what to do", ratio=1)
     for place, account in enumerate(accounts, 1):
-        table.add_row(str(place), *_cells(account))
+        row = account.prediction
+        amounts = percent(row.churn_probability), money(row.value_if_retained), money(row.value_at_risk)
+        table.add_row(str(place), *amounts, row.tier or UNKNOWN, _story(account))
     return table
 
 
@@ -51,7 +49,7 @@ def explained(account: Account) -> RenderableType:
     lines = [
         f"as of {row.as_of:%Y-%m-%d} · {'at stake' if row.at_stake else 'not at stake'} · rests on {row.basis}",
         "",
-        f"Risk of leaving in {row.churn_horizon_days} days: {percent(row.churn_probability)} ({row.risk_band or UNKNOWN})",
+        f"Risk of leaving in {row.churn_horizon_days} days: {percent(row.churn_probability)} ({row.risk_band})",
         f"Worth over {row.value_horizon_days} days: {money(row.expected_value)} "
         f"(8 of 10 such customers: {money(row.value_low)} to {money(row.value_high)})",
         f"If it stays: {money(row.value_if_retained)} · value at risk: {money(row.value_at_risk)}",
@@ -65,19 +63,12 @@ def explained(account: Account) -> RenderableType:
     return Panel(Text("\n".join(lines)), title=Text(_who(account)), title_align="left")
 
 
-def _cells(account: Account) -> tuple[str, ...]:
+def _story(account: Account) -> Text:
+    """Name, first reason and playbook, a line each."""
     row = account.prediction
     first = next((reason.text for reason in _raising_first(row.reasons)), UNKNOWN)
-    worth, risk = money(row.value_if_retained), money(row.value_at_risk)
-    return (
-        _who(account),
-        percent(row.churn_probability),
-        worth,
-        risk,
-        row.tier or UNKNOWN,
-        first,
-        row.playbook or UNKNOWN,
-    )
+    story = Text(_who(account), style="bold")
+    return story.append(f"\n{first}\n→ {row.playbook or UNKNOWN}\n", style="not bold")
 
 
 def _who(account: Account) -> str:

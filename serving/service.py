@@ -44,6 +44,7 @@ class Door:
     name="remora",
     workers=int(os.environ.get(WORKERS_VARIABLE, "1")),
     traffic={"timeout": TIMEOUT_SECONDS},
+    tracing={"excluded_urls": ".*"},
     metrics={"enabled": False},
     logging={"access": {"enabled": False}},
 )
@@ -70,7 +71,6 @@ def environment(settings: Settings, workers: int = 1) -> dict[str, str]:
         WORKERS_VARIABLE: str(workers),
         "BENTOML_HOME": str(home / "bentoml"),
         "BENTOML_DO_NOT_TRACK": "true",
-        "BENTOML_CONFIG_OPTIONS": "tracing.excluded_urls=.*",
     }
 
 

@@ -11,7 +11,7 @@ from features.clock import DAY, micros
 from features.engines import Engine, Source, open_source
 from features.point_in_time import Frame
 from features.settings import Settings
-from features.sources import TABLES, Kind
+from features.sources import ONE_OF, TABLES, Kind
 
 ENGINES: tuple[Engine, ...] = get_args(Engine)
 
@@ -62,7 +62,8 @@ def written(folder: Path, tables: Mapping[str, Rows | pl.DataFrame]) -> Path:
 
 def source(folder: Path, engine: Engine, tables: Mapping[str, Rows | pl.DataFrame]) -> Source:
     """`tables` written, opened through the one door, and held by `engine`."""
-    return open_source(written(folder, tables), Settings()).on(engine)
+    one_of = {} if tables.keys() & set(ONE_OF) else {"labels": []}  # a source needs one of them; this one says nothing
+    return open_source(written(folder, one_of | dict(tables)), Settings()).on(engine)
 
 
 def by_customer(features: Frame | pl.DataFrame | None) -> dict[str, dict[str, Any]]:

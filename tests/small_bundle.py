@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from models.bundle import Bundle, ValueTexts, write_bundle
-from models.manifest import Calibration, ChurnPart, FeatureColumn, Interval, ManifestParts, ValuePart
+from models.manifest import Calibration, ChurnPart, FeatureColumn, Interval, Manifest, ManifestParts, ValuePart, sha256
 from models.rules.fit import fit_composite
 from models.rules.pack import DEFAULT_PACK, load_pack
 
@@ -104,3 +104,19 @@ def write_small_bundle(folder: Path, *, value: bool = True, rules: bool = False,
         reference=customers().head(200),
         created_at=dt.datetime(2011, 7, 1, tzinfo=dt.UTC),
     )
+
+
+def rehash(folder: Path) -> None:
+    """Make the manifest vouch for what is there now, as a faulty writer would."""
+    manifest = Manifest.model_validate_json((folder / "manifest.json").read_text())
+    hashes = {name: sha256(folder / name) for name in manifest.sha256}
+    (folder / "manifest.json").write_text(manifest.model_copy(update={"sha256": hashes}).with_id().to_json())
+
+
+def make_it_abort(folder: Path) -> None:
+    """Damage the churn model so that LightGBM aborts the process that uses it, behind a manifest that vouches for it."""
+    churn = folder / "churn.txt"
+    lines = churn.read_text().splitlines()
+    broken = ["left_child=999999 -1" if line.startswith("left_child=") else line for line in lines]
+    churn.write_text("\n".join(broken))
+    rehash(folder)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from training.evaluate import ChurnReport, ValueReport
+from training.evaluate import ChurnReport, ChurnScore, ValueReport
 
 if TYPE_CHECKING:
     import altair as alt
@@ -19,8 +19,12 @@ if TYPE_CHECKING:
 
 INK, QUIET, MODEL = "#1f2933", "#9aa5b1", "#0b6e99"
 OTHERS = ("#c2410c", "#7c5cbf", "#5a7d2a", "#a3703a")
-_WIDTH, _HEIGHT, _SCALE = 560, 380, 2
+_WIDTH, _HEIGHT, _SCALE = 560, 400, 2
 _SHOWN_FEATURES = 20
+_AXIS: dict[str, Any] = {
+    **{"gridColor": "#e9edf1", "domainColor": QUIET, "tickColor": QUIET, "labelColor": INK, "titleColor": INK},
+    **{"titleFontSize": 12, "titleFontWeight": "normal", "titlePadding": 10, "labelFontSize": 12},
+}
 _Rows = Sequence[Mapping[str, object]]
 
 
@@ -59,12 +63,12 @@ def reliability_chart(report: ChurnReport) -> Chart:
     y = alt.Y("observed:Q", title="Customers who churned", scale=alt.Scale(domain=[0, top])).axis(format="%")
     layers = alt.layer(
         alt.Chart(diagonal).mark_line(color=QUIET, strokeDash=[5, 4]).encode(x, y),
-        _label({"predicted": top * 0.98, "observed": top * 0.94}, x, y, "as predicted", QUIET, "right", 4, 14),
+        _label({"predicted": top * 0.9, "observed": top * 0.9}, x, y, "as predicted", QUIET, "right", -12, -4),
         alt.Chart(_data(rows)).mark_line(color=MODEL, strokeWidth=2).encode(x, y),
         alt.Chart(_data(rows)).mark_point(color=MODEL, filled=True, size=70, opacity=1).encode(x, y),
     )
     error = report.model.calibration_error
-    said = "unknown" if error is None else f"{error:.1%}"
+    said = "unknown" if error is None else f"{100 * error:.1f} percentage points"
     where = "each point a tenth of the rows; above the line = risk understated"
     return _finish(layers, f"Calibration: off by {said} on average", [where, _tested_on(report)])
 
@@ -77,18 +81,22 @@ def gain_chart(report: ChurnReport) -> Chart:
     y = alt.Y("held:Q", title="Share of churners among them").axis(format="%")
     chance = _data([{"taken": end, "held": end} for end in (0, 1)])
     layers: list[alt.Chart] = [alt.Chart(chance).mark_line(color=QUIET, strokeDash=[5, 4]).encode(x, y)]
-    layers.append(_label({"taken": 0.78, "held": 0.78}, x, y, "by chance", QUIET, "left", 8, 12))
-    curves = {"model": report.model.gain} | {name: score.gain for name, score in report.baselines.items()}
-    for (name, gain), color, at in zip(curves.items(), (MODEL, *OTHERS), (8, 22, 16, 30, 12), strict=False):
-        points = [{"taken": i / (len(gain) - 1), "held": held} for i, held in enumerate(gain)]
+    scores = {"model": report.model, **report.baselines}
+    for line, (name, score) in enumerate(scores.items()):
+        color = (MODEL, *OTHERS)[line % (1 + len(OTHERS))]
+        points = [{"taken": i / (len(score.gain) - 1), "held": held} for i, held in enumerate(score.gain)]
         layers.append(alt.Chart(_data(points)).mark_line(color=color, strokeWidth=2.5).encode(x, y))
-        first = name == "model"
-        layers.append(
-            _label(points[at], x, y, name, color, "right" if first else "left", *(-8, -4) if first else (8, 12))
-        )
+        corner = {"taken": 1, "held": 0.03 + 0.06 * (len(scores) - line)}
+        layers.append(_label(corner, x, y, _with_auc(name, score), color, "right", -8, 0))
+    layers.append(_label({"taken": 1, "held": 0.03}, x, y, "by chance, AUC 0.500", QUIET, "right", -8, 0))
     lift = report.model.lift_top_decile
     said = "" if lift is None else f": {lift:.1f} times the average churn in the first tenth"
     return _finish(alt.layer(*layers), f"Gain{said}", [_tested_on(report)])
+
+
+def _with_auc(name: str, score: ChurnScore) -> str:
+    auc = score.roc_auc.estimate
+    return name if auc is None else f"{name}, AUC {auc:.3f}"
 
 
 def decile_chart(report: ValueReport) -> Chart:
@@ -106,7 +114,7 @@ def decile_chart(report: ValueReport) -> Chart:
         alt.Chart(_data(rows)).mark_bar(color="#b8d4e0", width=alt.RelativeBandSize(0.8)).encode(x, actual),
         alt.Chart(_data(rows)).mark_line(color=MODEL, strokeWidth=1, strokeDash=[3, 3]).encode(x, predicted),
         alt.Chart(_data(rows)).mark_point(color=MODEL, filled=True, size=80, opacity=1).encode(x, predicted),
-        _label(first, x, predicted, "predicted", MODEL, "left", 10, 0),
+        _label(first, x, predicted, "predicted", MODEL, "left", 28, 0),
         _label({**first, "actual": first["actual"] / 2}, x, actual, "actual", "#4a7a90", "center", 0, 0),
     )
     ratio = report.model.total_ratio
@@ -152,7 +160,7 @@ def _data(rows: _Rows) -> alt.InlineData:
 
 def _tested_on(report: ChurnReport | ValueReport) -> str:
     counted = f"{report.rows:,} test rows, {report.customers:,} customers"
-    return f"{counted}, {report.split}"
+    return f"{counted}; split: {report.split}"
 
 
 def _finish(layers: Chart, title: str, subtitle: list[str], height: int = _HEIGHT) -> Chart:
@@ -163,8 +171,7 @@ def _finish(layers: Chart, title: str, subtitle: list[str], height: int = _HEIGH
     chart = layers.properties(title=heading, width=_WIDTH, height=height, background="white", padding=18)
     finished: Chart = (
         chart.configure_view(stroke=None)
-        .configure_axis(gridColor="#e9edf1", domainColor=QUIET, tickColor=QUIET, labelColor=INK, titleColor=INK)
-        .configure_axis(titleFontSize=12, titleFontWeight="normal", titlePadding=10, labelFontSize=12)
+        .configure_axis(**_AXIS)
         .configure_title(subtitleFontSize=12, subtitlePadding=6, color=INK)
     )
     return finished

@@ -12,10 +12,10 @@ import pytest
 from pydantic import ValidationError
 
 from models.bundle import Bundle, BundleError, trial_load, write_bundle
-from models.manifest import Calibration, Interval, Manifest, sha256
+from models.manifest import Calibration, Interval, Manifest
 from models.predicted import calibrate, interval
 from tests import small_bundle
-from tests.small_bundle import LEVELS, NAMES, customers, texts, write_small_bundle
+from tests.small_bundle import LEVELS, NAMES, customers, make_it_abort, rehash, texts, write_small_bundle
 
 
 @pytest.fixture
@@ -160,23 +160,12 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
         Bundle.load(tmp_path / "nowhere")
 
 
-def rehash(folder: Path) -> None:
-    """Make the manifest vouch for what is there now, as a faulty writer would."""
-    manifest = Manifest.model_validate_json((folder / "manifest.json").read_text())
-    hashes = {name: sha256(folder / name) for name in manifest.sha256}
-    (folder / "manifest.json").write_text(manifest.model_copy(update={"sha256": hashes}).with_id().to_json())
-
-
 def test_trial_load_passes_a_whole_bundle(bundle: Bundle) -> None:
     trial_load(bundle.folder)
 
 
 def test_trial_load_survives_a_model_that_aborts_the_process(bundle: Bundle) -> None:
-    churn = bundle.folder / "churn.txt"
-    lines = churn.read_text().splitlines()
-    broken = ["left_child=999999 -1" if line.startswith("left_child=") else line for line in lines]
-    churn.write_text("\n".join(broken))
-    rehash(bundle.folder)
+    make_it_abort(bundle.folder)
     with pytest.raises(BundleError, match="trial in a child process failed: killed by signal"):
         trial_load(bundle.folder)
 

@@ -19,7 +19,7 @@ from models.rules.tiers import risk_band
 from serving.home import Home
 from serving.schemas import AtRiskResponse, PredictResponse, ProblemReport, ScoredAccount
 from tests.serving.running import Running, fill, promote, running
-from tests.small_bundle import NAMES, customers, with_ids, write_small_bundle
+from tests.small_bundle import NAMES, customers, make_it_abort, with_ids, write_small_bundle
 
 GOOD = {
     "rfm_recency_days": 300,
@@ -331,6 +331,12 @@ def test_from_nothing_to_a_champion_past_a_damaged_one(tmp_path: Path) -> None:
         assert (found["ready"], found["model_version"]) == (True, one)
         assert "churn.txt is damaged" in str(found["problem"])
         assert "churn.txt is damaged" in service.log.read_text()
+        assert service.post(asking()).json()["model_version"] == one
+
+        write_small_bundle(home.bundles / "fatal", rules=True, remark="fatal")
+        make_it_abort(home.bundles / "fatal")
+        promote(home, "fatal")
+        service.wait_until(lambda ready: "killed by signal" in str(ready["problem"]))
         assert service.post(asking()).json()["model_version"] == one
 
         three = write_small_bundle(home.bundles / "third", rules=True, remark="third").id

@@ -1,0 +1,49 @@
+# Everything a person or CI runs. `make demo` and `make test` need Python 3.11, pip and make, nothing else.
+PYTHON ?= python3.11
+BIN := .venv/bin
+
+.PHONY: help demo test check lint bench-speed bench-quality lock clean
+
+help:
+	@echo "make demo           the whole product on a simulated company, in three minutes"
+	@echo "make test           everything CI runs"
+	@echo "make check          lint, types and import rules only"
+	@echo "make bench-quality  the table of model quality on real data"
+	@echo "make bench-speed    the table of speeds (long; needs 8 GiB)"
+	@echo "make lock           resolve the dependencies anew"
+
+demo: .venv/ready
+	@$(BIN)/python -c "import ctypes; ctypes.CDLL('libgomp.so.1')" 2>/dev/null || { \
+	  echo "LightGBM needs the system library libgomp1: install it with 'apt-get install libgomp1' (Debian, Ubuntu)" >&2; exit 2; }
+	$(BIN)/remora demo
+
+test: check
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench-speed: .venv/ready
+	$(BIN)/python tests/benchmarks/speed.py
+
+bench-quality: .venv/ready
+	$(BIN)/python tests/benchmarks/quality.py
+
+# uv makes this fast; every package is checked against its hash
+.venv/ready: requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: install it, or name it with 'make PYTHON=…'" >&2; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@test -x $(BIN)/uv || $(BIN)/pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-build-isolation --no-deps --editable .
+	@touch $@
+
+lock:
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --no-header --quiet --output-file requirements.lock
+
+clean:
+	rm -rf .venv demo-company
