@@ -59,6 +59,8 @@ _ROWS: dict[str, tuple[str, str, str]] = {
     "rfm_returns_share": ("share", "returned {} of what was bought", FEW),
     "rfm_margin_rate": ("share", "margin rate of {}", FEW),
     "rfm_discount_mean": ("share", "discount of {} on average", FEW),
+    "rfm_amount_monthly": ("money a month", "net spend of {} a month since the first purchase", NEVER),
+    "rfm_orders_monthly": ("orders a month", "{} orders a month since the first purchase", NEVER),
     "rfm_amount_per_seat": ("money a seat", "spend of {} a seat", FEW),
     "usage_recency_days": ("days", "last used {} days ago", NEVER),
     "usage_tenure_days": ("days", "first used {} days ago", NEVER),

@@ -101,7 +101,7 @@ def _of_gaps(moments: Frame, what: str, history_days: float) -> Horizon:
     enough = int(within.filter(pl.col("share") >= RETURNED)["days"][0]) + 1
     days = next((rung for rung in LADDER if rung >= enough), LADDER[-1])
     days = max(days, 31)
-    share = float(within.filter(pl.col("days") < days)["share"].max() or 0.0)  # type: ignore[arg-type]
+    share = float(within.filter(pl.col("days") < days)["share"].max() or 0.0)
     return _fitted(days, f"{share:.0%} of gaps between a customer's {what} are shorter", history_days)
 
 

@@ -44,7 +44,8 @@ def _columns(cursor: postgres.Cursor, table: str) -> list[tuple[str, str]]:
     """(name, type) of every column of `table`, empty when there is no such table."""
     cursor.execute(
         """SELECT attname::text, format_type(coalesce(nullif(typbasetype, 0), atttypid), NULL)::text
-           FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped ORDER BY attnum""",
+           FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid
+           WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped ORDER BY attnum""",
         (_identifier(table),),
     )
     return [(str(name), str(kind)) for name, kind in cursor.fetchall()]
@@ -57,8 +58,10 @@ def _rows(cursor: postgres.Cursor, table: str, columns: list[tuple[str, str]]) -
 
 
 def _selected(name: str, kind: str) -> str:
-    plain = {"numeric": "float8", "money": "float8", "uuid": "text", "character": "text", "json": "text"}
+    plain = {"numeric": "float8", "money": "numeric::float8", "uuid": "text", "character": "text", "json": "text"}
     column = _quoted(name)
+    if kind == "date" or kind.startswith("timestamp"):  # infinity would overflow into the distant past
+        return f"CASE WHEN isfinite({column}) THEN {column} END AS {column}"
     return f"{column}::{plain[kind]} AS {column}" if kind in plain else column
 
 

@@ -2,6 +2,8 @@
 
 import polars as pl
 
+from features.clock import MONTH_DAYS
+
 
 def across(wide: pl.DataFrame) -> pl.DataFrame:
     """`wide` with the ratios whose parts are there; null where the divisor is zero or unknown."""
@@ -12,6 +14,8 @@ def across(wide: pl.DataFrame) -> pl.DataFrame:
         _per("usage_quantity_sum_30d", "subscription_amount", "usage_quantity_per_amount_30d"),
         _per("subscription_amount", "subscription_seats", "subscription_amount_per_seat"),
         _per("rfm_amount_sum_365d", "subscription_seats", "rfm_amount_per_seat_365d"),
+        _monthly("rfm_amount_sum", "rfm_tenure_days", "rfm_amount_monthly"),
+        _monthly("rfm_orders_count", "rfm_tenure_days", "rfm_orders_monthly"),
     ]
     ratios = [expression for expression in candidates if set(expression.meta.root_names()) <= present]
     derived = wide.with_columns(*ratios, *_complaint_rate(present), *_tenure(present))
@@ -20,6 +24,12 @@ def across(wide: pl.DataFrame) -> pl.DataFrame:
 
 def _per(part: str, whole: str, name: str) -> pl.Expr:
     return pl.when(pl.col(whole) > 0).then(pl.col(part) / pl.col(whole)).alias(name)
+
+
+def _monthly(total: str, days: str, name: str) -> pl.Expr:
+    """A total over the time since the first event, a month; the first month counts as whole."""
+    months = pl.max_horizontal(pl.col(days), pl.lit(30.0)) / MONTH_DAYS
+    return pl.when(pl.col(days).is_not_null()).then(pl.col(total) / months).alias(name)
 
 
 def _complaint_rate(present: set[str]) -> list[pl.Expr]:

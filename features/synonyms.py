@@ -27,7 +27,7 @@ TABLE_NAMES: Mapping[str, tuple[str, ...]] = {
         "feature usage, telemetry, clicks, nutzung, 使用, 行为, 事件",
         "nps_responses": "nps, nps answers, nps surveys, nps survey, nps response, promoter scores",
         "satisfaction_surveys": "csat, csat surveys, satisfaction, satisfaction survey, umfragen, 满意度",
-        "interactions": "interaction, contacts, touchpoints, communications, calls, emails, meetings, kontakte, 互动, 联系",
+        "interactions": "interaction, contacts, touchpoints, communications, calls, meetings, kontakte, 互动, 联系",
         "tickets": "ticket, support tickets, support, cases, incidents, complaints, helpdesk, anfragen, 工单, 投诉",
         "cancellations": "cancellation, churn events, cancels, kündigungen, 取消",
         "labels": "label, churn labels, churn, targets",
@@ -41,8 +41,7 @@ CUSTOMER = (
     "customer id, customer, customer no, customer number, customer nr, customer key, customer code, cust id, cust no, "
     "client id, client, client no, account id, account, account no, account number, user id, user, member id, "
     "company id, organisation id, organization id, org id, workspace id, tenant id, kundennummer, kunden nr, "
-    "kunden id, "
-    "kundennr, kunde, 客户编号, 客户id, 用户id, 会员号, 客户"
+    "kunden id, kundennr, kunde, 客户编号, 客户id, 用户id, 会员号, 客户"
 )
 
 HAPPENED = (
@@ -55,7 +54,7 @@ COLUMN_NAMES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     for table, columns in {
         "customers": {
             "customer_id": f"{CUSTOMER}, id, uuid, key",
-            "name": "customer name, company name, account name, full name, company, firma, kundenname, 名称, 客户名称, 姓名",
+            "name": "customer name, company name, account name, full name, company, firma, kundenname, 名称, 客户名称",
             "signed_up_at": "signup date, sign up date, signed up, signup at, registered at, registration date, "
             "created at, created, customer since, member since, start date, joined at, join date, kunde seit, "
             "registriert am, 注册时间, 注册日期",
@@ -74,8 +73,8 @@ COLUMN_NAMES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "transactions": {
             "customer_id": CUSTOMER,
             "occurred_at": "invoice date, order date, purchase date, transaction date, payment date, sale date, "
-            "ordered at, paid at, purchased at, order time, bestelldatum, rechnungsdatum, kaufdatum, 下单时间, 订单日期, "
-            f"购买日期, {HAPPENED}",
+            "ordered at, paid at, purchased at, order time, bestelldatum, rechnungsdatum, kaufdatum, 下单时间, "
+            f"订单日期, 购买日期, {HAPPENED}",
             "amount": "net amount, total, line total, total amount, order total, order value, net, revenue, sales, "
             "total price, value, sum, betrag, umsatz, nettobetrag, 金额, 销售额",
             "order_id": "invoice, invoice no, invoice number, invoice id, order, order no, order number, "
@@ -111,7 +110,7 @@ COLUMN_NAMES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "usage_events": {
             "customer_id": CUSTOMER,
             "occurred_at": f"usage date, used at, logged at, activity date, {HAPPENED}",
-            "feature": "event, event name, event type, feature name, action, activity, module, type, funktion, 功能, 事件",
+            "feature": "event, event name, event type, feature name, action, activity, module, type, 功能, 事件",
             "quantity": "count, usage count, event count, uses, value, n, anzahl, 次数, 数量",
             "recorded_at": "recorded on, received at, inserted at, loaded at",
         },
@@ -142,7 +141,7 @@ COLUMN_NAMES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
             "occurred_at": f"opened at, submitted at, submitted on, open date, ticket date, {HAPPENED}",
             "first_response_minutes": "first response time minutes, first reply minutes",
             "first_solution_at": "first solved at",
-            "closed_at": "resolved at, solved at, closed, closed on, close date, resolution date, geschlossen am, 关闭时间",
+            "closed_at": "resolved at, solved at, closed, closed on, close date, resolution date, 关闭时间",
             "is_complaint": "complaint, complaint flag, beschwerde, 投诉",
             "satisfaction": "satisfaction score, csat, rating, zufriedenheit, 满意度",
             "category": "type, topic, ticket type, kategorie, 类别",

@@ -47,4 +47,4 @@ def _between(expected: Float64, at: Sequence[float], bound: Sequence[float]) -> 
     inside = np.interp(expected, at, bound)
     first = bound[0] / at[0] * expected if at[0] else inside
     last = bound[-1] / at[-1] * expected if at[-1] else inside
-    return np.where(expected < at[0], inside, np.where(expected > at[-1], last, inside))
+    return np.where(expected < at[0], first, np.where(expected > at[-1], last, inside))

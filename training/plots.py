@@ -83,6 +83,8 @@ def gain_chart(report: ChurnReport) -> Chart:
     layers: list[alt.Chart] = [alt.Chart(chance).mark_line(color=QUIET, strokeDash=[5, 4]).encode(x, y)]
     scores = {"model": report.model, **report.baselines}
     for line, (name, score) in enumerate(scores.items()):
+        if not score.gain:  # a NaN in it: nothing to draw
+            continue
         color = (MODEL, *OTHERS)[line % (1 + len(OTHERS))]
         points = [{"taken": i / (len(score.gain) - 1), "held": held} for i, held in enumerate(score.gain)]
         layers.append(alt.Chart(_data(points)).mark_line(color=color, strokeWidth=2.5).encode(x, y))

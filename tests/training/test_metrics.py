@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics as sk
@@ -44,6 +44,7 @@ def test_probability_metrics_agree_with_scikit_learn(rows):
     assert m.log_loss(y, p) == pytest.approx(sk.log_loss(y, p, labels=[0, 1]), abs=1e-12)
 
 
+@settings(max_examples=30)
 @given(counted)
 @pytest.mark.parametrize("metric", WEIGHTED)
 def test_weights_are_repeated_rows(metric, rows):
@@ -52,6 +53,7 @@ def test_weights_are_repeated_rows(metric, rows):
     assert metric(y, p, weights=w) == pytest.approx(repeated, nan_ok=True)
 
 
+@settings(max_examples=30)
 @given(cases, st.randoms())
 @pytest.mark.parametrize("metric", WEIGHTED)
 def test_order_of_rows_does_not_matter(metric, rows, random):

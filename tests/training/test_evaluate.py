@@ -1,0 +1,197 @@
+"""Reports: the same rows for all scores, honest about what is unknown, and the same after JSON."""
+
+import json
+from io import StringIO
+
+import numpy as np
+import pytest
+from rich.console import Console
+from sklearn.metrics import brier_score_loss, roc_auc_score
+
+from training import printout
+from training.bootstrap import interval, paired_interval
+from training.evaluate import (
+    BASE_RATE,
+    COMPOSITE,
+    LATER_PERIOD,
+    NOT_LATER,
+    RECENCY,
+    RUN_RATE,
+    ChurnReport,
+    ValueReport,
+    churn_baselines,
+    evaluate_churn,
+    evaluate_value,
+    flat_metrics,
+    value_baselines,
+)
+from training.metrics import calibration_error, lift_at, mae, normalised_gini, roc_auc
+
+N, DRAWS = 400, 60
+
+
+def churn_case():
+    rng = np.random.default_rng(0)
+    risk = rng.beta(1, 6, N)
+    y = (rng.random(N) < risk).astype(float)
+    days = np.where(rng.random(N) < 0.1, np.nan, 200 * risk + rng.exponential(60, N))
+    composite = 60 - 80 * risk + rng.normal(0, 20, N)
+    return y, risk, days, composite, np.arange(N) % 250
+
+
+def churn_report(**changed):
+    y, p, days, composite, customers = churn_case()
+    given = {"y": y, "p": p, "baselines": churn_baselines(days, composite, 0.15, N), "customers": customers}
+    return evaluate_churn(**{**given, "split": LATER_PERIOD, "draws": DRAWS, **changed})
+
+
+def value_case():
+    rng = np.random.default_rng(0)
+    predicted = rng.lognormal(4, 1, N)
+    return np.where(rng.random(N) < 0.5, 0, predicted * rng.lognormal(0, 1, N)), predicted, rng
+
+
+def value_report(**changed):
+    actual, predicted, rng = value_case()
+    baselines = value_baselines(4 * predicted * rng.lognormal(0, 2, N), 365, 90)
+    given = {"actual": actual, "predicted": predicted, "baselines": baselines, "customers": np.arange(N) % 250}
+    return evaluate_value(**{**given, "split": NOT_LATER, "unit": "GBP", "draws": DRAWS, **changed})
+
+
+def shown(table, width=80):
+    Console(file=(out := StringIO()), width=width).print(table)
+    return out.getvalue()
+
+
+def row_of(text, heading, which=0):
+    return [cell.strip() for cell in [x for x in text.splitlines() if heading in x][which].strip("│").split("│")]
+
+
+def test_churn_numbers_are_the_metrics_of_the_same_rows():
+    y, p, days, composite, customers = churn_case()
+    report = churn_report()
+    risky_days = np.where(np.isnan(days), 1e9, days)
+    assert (report.rows, report.customers, report.churners) == (N, 250, y.sum())
+    assert report.model.roc_auc == interval(roc_auc, y, p, customers, draws=DRAWS)
+    assert report.model.brier_score == pytest.approx(brier_score_loss(y, p))
+    assert report.model.calibration_error == calibration_error(y, p)
+    assert report.baselines[RECENCY].roc_auc.estimate == pytest.approx(roc_auc_score(y, risky_days))
+    assert report.baselines[COMPOSITE].roc_auc.estimate == pytest.approx(roc_auc_score(y, -composite))
+    assert report.baselines[RECENCY].lift_top_decile == lift_at(y, risky_days)
+
+
+def test_difference_is_model_minus_baseline_on_the_same_draws():
+    y, p, _, composite, customers = churn_case()
+    found = churn_report().baselines[COMPOSITE].difference
+    assert found == paired_interval(roc_auc, y, p, 100 - composite, customers, draws=DRAWS)
+    assert churn_report().model.difference is None
+
+
+def test_probability_metrics_only_for_probabilities():
+    report = churn_report()
+    assert [score.brier_score for score in report.baselines.values()] == [None, None]
+    _, p, *_ = churn_case()
+    judged = churn_report(baselines={"last model": p}, probabilities=["last model"]).baselines["last model"]
+    assert judged.brier_score == report.model.brier_score
+
+
+def test_without_events_the_base_rate_is_the_rule_to_beat():
+    y, *_ = churn_case()
+    report = churn_report(baselines=churn_baselines(None, None, 0.15, N))
+    rate = report.baselines[BASE_RATE]
+    assert report.rule == BASE_RATE
+    assert rate.roc_auc.estimate == 0.5
+    assert rate.lift_top_decile == pytest.approx(1)
+    assert rate.calibration_error == pytest.approx(abs(y.mean() - 0.15))
+    assert churn_report().rule == RECENCY
+    assert churn_report(baselines={}).rule is None
+
+
+def test_who_has_no_event_is_riskiest_and_who_has_no_score_is_median():
+    scores = churn_baselines([3, np.nan, 400], [10, np.nan, 90], 0.1, 3)
+    assert scores[RECENCY].argmax() == 1
+    assert scores[COMPOSITE].tolist() == [90, 50, 10]
+
+
+def test_a_composite_score_nobody_has_is_no_baseline():
+    assert set(churn_baselines([3, 4], [np.nan, np.nan], 0.1, 2)) == {RECENCY}
+
+
+def test_run_rate_scales_spend_to_the_horizon():
+    assert value_baselines([365.0, np.nan], 365, 90)[RUN_RATE].tolist() == [90, 0]
+
+
+@pytest.mark.parametrize("report", [churn_report(), value_report(), churn_report(y=np.zeros(N))])
+def test_reports_survive_json(report):
+    text = report.model_dump_json()
+    assert type(report).model_validate_json(text) == report
+    json.loads(text, parse_constant=pytest.fail)  # NaN or Infinity would be no JSON
+
+
+def test_one_class_is_unknown_not_a_number():
+    report = churn_report(y=np.zeros(N))
+    assert report.model.roc_auc.estimate is None
+    assert report.baselines[RECENCY].difference.low is None
+    assert report.model.gain == ()
+    assert "—" in row_of(shown(printout.churn_table(report)), "ROC AUC")
+
+
+def test_a_report_of_no_rows_is_unknown():
+    report = churn_report(y=[], p=[], customers=[], baselines=churn_baselines([], [], 0.1, 0))
+    assert (report.rows, report.model.calibration_error, report.reliability) == (0, None, ())
+
+
+def test_labels_with_gaps_are_a_bug():
+    with pytest.raises(ValueError, match="labels"):
+        churn_report(y=np.full(N, np.nan))
+
+
+def test_value_numbers_and_paired_interval():
+    report = value_report()
+    actual, predicted, _ = value_case()
+    assert report.model.normalised_gini.estimate == normalised_gini(actual, predicted)
+    assert report.model.mae == mae(actual, predicted)
+    assert report.model.total_ratio == pytest.approx(predicted.sum() / actual.sum())
+    assert report.model.normalised_gini.low < report.model.normalised_gini.estimate < report.model.normalised_gini.high
+    gap = report.baselines[RUN_RATE].difference
+    own = report.model.normalised_gini.estimate - report.baselines[RUN_RATE].normalised_gini.estimate
+    assert gap.estimate == pytest.approx(own)
+    assert sum(row.rows for row in report.deciles) == N
+
+
+def test_flat_metrics_are_finite_numbers_by_name():
+    flat = flat_metrics(churn_report())
+    assert flat["model.roc_auc.low"] < flat["model.roc_auc.estimate"] < flat["model.roc_auc.high"]
+    assert "baselines.recency_rule.difference.low" in flat
+    assert "baselines.recency_rule.brier_score" not in flat
+    assert np.isfinite(list(flat.values())).all()
+    assert not [name for name in flat if "level" in name or " " in name]
+
+
+def test_churn_table_shows_model_baselines_and_split_in_eighty_columns():
+    report = churn_report(split=NOT_LATER, split_reason="one snapshot")
+    text = shown(printout.churn_table(report))
+    header = text.splitlines()[2].strip("┃").split("┃")
+    assert [cell.strip() for cell in header] == ["metric", "model", RECENCY, COMPOSITE]
+    auc, gap = report.model.roc_auc, report.baselines[RECENCY].difference
+    assert row_of(text, "ROC AUC")[1] == f"{auc.estimate:.3f}"
+    assert row_of(text, "90 % interval", 0)[1] == f"{auc.low:.3f} to {auc.high:.3f}"
+    assert row_of(text, "90 % interval", 1)[1:3] == ["", f"{gap.low:+.3f} to {gap.high:+.3f}"]
+    assert row_of(text, "Brier")[2:] == ["—", "—"]
+    assert "not tested on a later period" in " ".join(text.split())
+    assert "(one snapshot)" in text
+
+
+def test_value_and_decile_tables_name_the_unit():
+    report = value_report()
+    assert row_of(shown(printout.value_table(report)), "mean error, GBP")[1] == f"{report.model.mae:,.2f}"
+    text = shown(printout.decile_table(report), width=120)
+    first = report.deciles[0]
+    ratio = f"{first.total_predicted / first.total_actual:.2f}"
+    assert row_of(text, "│ 1 ") == ["1", "40", f"{first.mean_predicted:,.2f}", f"{first.mean_actual:,.2f}", ratio]
+
+
+def test_reports_refuse_what_they_do_not_know():
+    for kind, report in [(ChurnReport, churn_report()), (ValueReport, value_report())]:
+        with pytest.raises(ValueError, match="extra"):
+            kind.model_validate({**report.model_dump(), "accuracy": 1})
