@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import duckdb
 import narwhals as nw
 
+from features.currency import in_one_currency
 from features.errors import RemoraError, raise_all
 from features.point_in_time import Frame, known_at
 from features.reader import Origin, Reader
@@ -67,9 +68,12 @@ def open_source(place: str | Path, settings: Settings) -> Source:
     }
     problems += [problem for reader in readers.values() for problem in reader.problems()]
     raise_all(SourceError, problems)
+    tables: dict[str, Frame] = {name: nw.from_native(reader.read()) for name, reader in readers.items()}
+    if "transactions" in tables:
+        tables["transactions"] = in_one_currency(tables["transactions"], settings.value.rates)
     return Source(
         place=str(place),
-        tables={name: nw.from_native(reader.read()) for name, reader in readers.items()},
+        tables=tables,
         origins={name: origin.label for name, origin in origins.items()},
         ignored={name: reader.ignored for name, reader in readers.items() if reader.ignored},
     )

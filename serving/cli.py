@@ -79,7 +79,7 @@ def check(data: Data, as_of: AsOf = None, config: Config = None, as_json: Json =
     from monitoring.printout import readiness_tables
     from monitoring.readiness import readiness
 
-    settings, source = _opened(data, config)
+    settings, source = _opened(data, config, adds_money=False)
     with steps("check"):
         at = micros(_date(source, settings, as_of)) if as_of else None
         report = readiness(source, at, settings, now())
@@ -249,14 +249,18 @@ def run(data: Data, as_of: AsOf = None, config: Config = None, as_json: Json = F
         raise typer.Exit(3)
 
 
-def _opened(data: str, config: Path | None) -> "tuple[Settings, Source]":
+def _opened(data: str, config: Path | None, adds_money: bool = True) -> "tuple[Settings, Source]":
     """Settings and source; a folder that brings its own remora.toml needs no --config."""
+    from features.currency import require_one_currency
     from features.engines import open_source
     from features.settings import load_settings
 
     beside = Path(data) / "remora.toml"
     settings = load_settings(config or (beside if beside.exists() and not Path("remora.toml").exists() else None))
-    return settings, open_source(data, settings)
+    source = open_source(data, settings)
+    if adds_money:
+        require_one_currency(source.tables, settings.value.rates)
+    return settings, source
 
 
 def _date(source: "Source", settings: "Settings", day: str | None) -> dt.datetime:

@@ -9,7 +9,7 @@ from features.demo import simulate
 from features.engines import open_source
 from features.settings import load_settings
 from monitoring.pipeline import monitor, write
-from monitoring.printout import readiness_tables
+from monitoring.printout import summary
 from monitoring.readiness import readiness
 from serving.accounts import rank_table
 from serving.champion import promoted
@@ -35,7 +35,7 @@ def run_demo(folder: Path, customers: int, months: int) -> None:
     date = start_of(company.end, settings.company.zone)
     with steps("check"):
         report = readiness(source, micros(date), settings, now())
-    out.print(Rule("Is the data enough?"), *readiness_tables(report), sep="\n")
+    out.print(Rule("Is the data enough?"), *summary(report), sep="\n")
     with steps("train") as step:
         candidate = train(source, micros(date), settings, now(), progress=step)
         step("register")

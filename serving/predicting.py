@@ -74,7 +74,7 @@ class Predictor:
 
     def risk_band(self, probability: float) -> str:
         """The band of a probability: the highest step that starts at or below it, as `rules.tiers.risk_band`."""
-        return self._bands[max(bisect_right(self._starts, probability) - 2, 0)]
+        return self._bands[max(bisect_right(self._starts, probability) - 1, 0)]
 
     def _row(
         self, customer_id: str, numbers: dict[str, Any], composite: dict[str, Any], told: list[Reason]

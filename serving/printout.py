@@ -37,17 +37,18 @@ def scored(rows: pl.DataFrame, file: Path | None) -> tuple[dict[str, Any], Rende
     bands = {
         str(band): count for band, count in staked["risk_band"].drop_nulls().value_counts().sort("risk_band").rows()
     }
-    data = {
+    total = staked["value_at_risk"].cast(pl.Float64).sum()
+    data: dict[str, Any] = {
         "customers": rows.height,
         "at_stake": staked.height,
         "risk_bands": bands,
-        "value_at_risk": staked["value_at_risk"].sum(),
+        "value_at_risk": total,
         "model_version": rows["model_version"][0] if rows.height else None,
         "file": str(file) if file else None,
     }
     shown = ", ".join(f"{count:,} {band}" for band, count in bands.items())
     words = f"{rows.height:,} customers scored, {staked.height:,} at stake"
-    words += f" ({shown}), {money(data['value_at_risk'])} at risk" if bands else " (rules only: no model promoted)"
+    words += f" ({shown}), {money(float(total))} at risk" if bands else " (rules only: no model promoted)"
     return data, words + (f" → {file}" if file else "")
 
 

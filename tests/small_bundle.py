@@ -114,7 +114,7 @@ def rehash(folder: Path) -> None:
 
 
 def make_it_abort(folder: Path) -> None:
-    """Damage the churn model so that LightGBM aborts the process that uses it, behind a manifest that vouches for it."""
+    """Damage the churn model so that using it aborts the process, behind a manifest that vouches for it."""
     churn = folder / "churn.txt"
     lines = churn.read_text().splitlines()
     broken = ["left_child=999999 -1" if line.startswith("left_child=") else line for line in lines]
