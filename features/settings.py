@@ -93,6 +93,7 @@ class Settings(BaseSettings):
         env_prefix="REMORA_", env_nested_delimiter="__", extra="forbid", frozen=True, toml_file="remora.toml"
     )
     home: Path = Path(".remora")
+    store: str | None = None
     memory_limit: str = "1GB"
     company: Company = Company()
     churn: Churn = Churn()

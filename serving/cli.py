@@ -275,14 +275,14 @@ def _store(settings: "Settings") -> "Store":
     from serving.home import Home
     from serving.store import open_store
 
-    return open_store(Home(settings.home).store)
+    return open_store(Home.of(settings).store)
 
 
 def _champion(settings: "Settings") -> "Bundle | None":
     from serving.champion import promoted
     from serving.home import Home
 
-    return promoted(Home(settings.home))
+    return promoted(Home.of(settings))
 
 
 def _monitor(source: "Source", settings: "Settings", date: dt.datetime, html: bool) -> Any:

@@ -9,7 +9,7 @@ from features.demo import simulate
 from features.engines import open_source
 from features.settings import load_settings
 from monitoring.pipeline import monitor, write
-from monitoring.printout import summary
+from monitoring.printout import cutoff_table, found_table, readiness_tables
 from monitoring.readiness import readiness
 from serving.accounts import rank_table
 from serving.champion import promoted
@@ -35,7 +35,8 @@ def run_demo(folder: Path, customers: int, months: int) -> None:
     date = start_of(company.end, settings.company.zone)
     with steps("check"):
         report = readiness(source, micros(date), settings, now())
-    out.print(Rule("Is the data enough?"), *summary(report), sep="\n")
+    verdict = readiness_tables(report)[-1]
+    out.print(Rule("Is the data enough?"), found_table(report.tables), cutoff_table(report.outlook), verdict, sep="\n")
     with steps("train") as step:
         candidate = train(source, micros(date), settings, now(), progress=step)
         step("register")
@@ -43,9 +44,9 @@ def run_demo(folder: Path, customers: int, months: int) -> None:
     out.print(Rule("How good is the model?"), *trained(candidate, version)[1:], sep="\n")
     with steps("promote"):
         promote(settings.home)
-    bundle = promoted(Home(settings.home))
+    bundle = promoted(Home.of(settings))
     assert bundle is not None
-    with steps("score") as step, open_store(Home(settings.home).store) as store:
+    with steps("score") as step, open_store(Home.of(settings).store) as store:
         rows = run_score(source, date, bundle, settings, store, folder / "scores.parquet", False, step)
         accounts, total, history = store.at_risk(10), store.count_at_risk(), store.history(date)
     out.print(

@@ -2,12 +2,20 @@
 
 from pathlib import Path
 
+from features.settings import Settings
+
 
 class Home:
     """The places under one REMORA_HOME; nothing is made or read by asking for a path."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, store: str | None = None) -> None:
         self.folder = folder
+        self._store = store
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Home":
+        """The places that the settings name."""
+        return cls(settings.home, settings.store)
 
     @property
     def champion(self) -> Path:
@@ -20,6 +28,6 @@ class Home:
         return self.folder / "bundles"
 
     @property
-    def store(self) -> Path:
-        """The SQLite file of scores."""
-        return self.folder / "store.db"
+    def store(self) -> str | Path:
+        """The store of scores: the URL of the settings, else a SQLite file."""
+        return self._store or self.folder / "remora.db"

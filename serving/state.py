@@ -16,7 +16,7 @@ class State:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.home = Home(settings.home)
+        self.home = Home.of(settings)
         self.champion = Champion(self.home)
         self._store: Store | None = None
         self._lock = Lock()
