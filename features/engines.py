@@ -5,12 +5,12 @@ NaN or infinity, all text String. From there on no other file knows where the ro
 """
 
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
 import duckdb
 import narwhals as nw
@@ -60,7 +60,7 @@ def open_source(place: str | Path, settings: Settings) -> Source:
     Raises SourceError with every problem of every table at once: a missing required column, a value of the wrong
     type (with its first rows), a mapping that points nowhere, no usable table at all.
     """
-    connection = _connect(settings.memory_limit)
+    connection = connect(settings.memory_limit)
     problems, origins = _locate(place, settings, connection)
     readers = {
         name: Reader(connection, TABLES[name], origin, settings.tables.get(name, TableMapping()), settings.company)
@@ -72,7 +72,7 @@ def open_source(place: str | Path, settings: Settings) -> Source:
     if "transactions" in tables:
         tables["transactions"] = in_one_currency(tables["transactions"], settings.value.rates)
     return Source(
-        place=str(place),
+        place=without_password(str(place)),
         tables=tables,
         origins={name: origin.label for name, origin in origins.items()},
         ignored={name: reader.ignored for name, reader in readers.items() if reader.ignored},
@@ -130,7 +130,8 @@ def table_files(folder: Path, name: str) -> list[Path]:
     return []
 
 
-def _connect(memory_limit: str) -> duckdb.DuckDBPyConnection:
+def connect(memory_limit: str) -> duckdb.DuckDBPyConnection:
+    """An in-memory DuckDB in UTC that spills to disk beyond `memory_limit`."""
     spill = Path(tempfile.gettempdir()) / f"remora-{os.getpid()}"
     connection = duckdb.connect(config={"memory_limit": memory_limit, "temp_directory": str(spill)})
     connection.execute("SET TimeZone='UTC'")
@@ -149,14 +150,14 @@ def _locate(
     ]
     origins = _database(str(place), settings, connection) if is_url(place) else _folder(Path(place), settings)
     missing = [
-        f"remora.toml: tables.{name}: from = {mapping.source!r} was not found in {_shown(place)}"
+        f"remora.toml: tables.{name}: from = {mapping.origin!r} was not found in {without_password(str(place))}"
         for name, mapping in settings.tables.items()
-        if mapping.source and name in TABLES and name not in origins
+        if mapping.origin and name in TABLES and name not in origins
     ]
     if not any(name in origins for name in ONE_OF):
         missing.append(
-            f"{_shown(place)}: none of the tables {', '.join(ONE_OF)} is there; name one so, or map it in remora.toml "
-            "(`remora init` proposes the mapping)"
+            f"{without_password(str(place))}: none of the tables {', '.join(ONE_OF)} is there; name one so, or map it "
+            "in remora.toml (`remora init` proposes the mapping)"
         )
     return unknown + missing, origins
 
@@ -170,7 +171,7 @@ def _folder(folder: Path, settings: Settings) -> dict[str, Origin]:
 
 def _source_name(name: str, settings: Settings) -> str:
     mapping = settings.tables.get(name)
-    return mapping.source if mapping and mapping.source else name
+    return mapping.origin if mapping and mapping.origin else name
 
 
 def _database(url: str, settings: Settings, connection: duckdb.DuckDBPyConnection) -> dict[str, Origin]:
@@ -184,7 +185,10 @@ def _database(url: str, settings: Settings, connection: duckdb.DuckDBPyConnectio
     return origins
 
 
-def _shown(place: str | Path) -> str:
-    """The place without its password."""
-    parts = urlsplit(str(place))
-    return str(place).replace(f":{parts.password}@", ":…@") if parts.password else str(place)
+def without_password(place: str) -> str:
+    """The place as it may be printed.
+
+    >>> without_password("postgresql://crm:secret@db/crm")
+    'postgresql://crm:…@db/crm'
+    """
+    return re.sub(r"(://[^:/@]+):[^/]*@", r"\1:…@", place)

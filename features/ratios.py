@@ -6,7 +6,10 @@ from features.clock import MONTH_DAYS
 
 
 def across(wide: pl.DataFrame) -> pl.DataFrame:
-    """`wide` with the ratios whose parts are there; null where the divisor is zero or unknown."""
+    """`wide` with the ratios whose parts are there; null where the divisor is zero or unknown.
+
+    Columns that say nothing beside the ratio they went into are dropped.
+    """
     present = set(wide.columns)
     candidates = [
         _per("usage_quantity_sum_90d", "subscription_seats", "usage_quantity_per_seat_90d"),
@@ -19,7 +22,7 @@ def across(wide: pl.DataFrame) -> pl.DataFrame:
     ]
     ratios = [expression for expression in candidates if set(expression.meta.root_names()) <= present]
     derived = wide.with_columns(*ratios, *_complaint_rate(present), *_tenure(present))
-    return derived.drop("support_complaint_satisfaction_365d", strict=False)
+    return derived.drop("support_complaint_satisfaction_365d", "profile_signed_up_days", strict=False)
 
 
 def _per(part: str, whole: str, name: str) -> pl.Expr:

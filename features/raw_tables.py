@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from features.engines import FORMATS, SourceError, _connect, is_url, table_files
+from features.engines import FORMATS, SourceError, connect, is_url, table_files
 from features.reader import NUMBERS, Origin, literal, quoted, typed_sql
 from features.sources import Kind
 
@@ -47,7 +47,7 @@ def raw_tables(place: str | Path, memory_limit: str = "1GB") -> list[RawTable]:
 
     Raises SourceError when there is no such folder, or nothing in it.
     """
-    connection = _connect(memory_limit)  # the engine is named in engines.py alone
+    connection = connect(memory_limit)  # the engine is named in engines.py alone
     origins = _database(str(place), connection) if is_url(place) else _folder(Path(place))
     if not origins:
         raise SourceError(f"{place}: no table; give a folder of {' or '.join(FORMATS)} files, or a postgresql:// URL")

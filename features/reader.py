@@ -52,7 +52,9 @@ class Origin:
         paths = ", ".join(literal(str(file)) for file in files)
         if files[0].suffix == ".parquet":
             return cls(label, f"read_parquet([{paths}])")
-        return cls(label, f"read_csv([{paths}], all_varchar = true, header = true, skip = 0)", stable=False, header=True)
+        return cls(
+            label, f"read_csv([{paths}], all_varchar = true, header = true, skip = 0)", stable=False, header=True
+        )
 
 
 class Reader:

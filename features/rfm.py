@@ -48,18 +48,16 @@ def orders(lines: Frame) -> Frame:
 def additive(orders: Frame) -> Frame:
     """Additive rows (see `windows`) with SUMS; gaps are between purchases."""
     buys = nw.col("net") >= 0.0
+    rows = with_gaps(orders, nw.when(buys).then(nw.col("t")))  # before all else: what it sorts should be narrow
     bought = buys.cast(nw.Float64)
-    times = {name: nw.when(buys).then(nw.col("t")) for name in ("first", "last")}
-    rows = orders.with_columns(
+    return rows.with_columns(
         n=bought,
         returns=1.0 - bought,
         spent=nw.when(buys).then(nw.col("net")).otherwise(0.0),
         refunded=nw.when(~buys).then(-nw.col("net")).otherwise(0.0),
-        **times,
-    )
-    rows = rows.with_columns(spent_sq=nw.col("spent") * nw.col("spent"))
-    gaps = with_gaps(rows, "n")
-    return gaps.with_columns(*(nw.col(name) * nw.col("n") for name in ("gaps", "gap", "gap_sq")))
+        first=nw.when(buys).then(nw.col("t")),
+        last=nw.when(buys).then(nw.col("t")),
+    ).with_columns(spent_sq=nw.col("spent") * nw.col("spent"))
 
 
 def features(rows: Frame, as_of: int) -> Frame:

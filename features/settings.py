@@ -76,8 +76,8 @@ class Gate(Section):
 class TableMapping(BaseModel):
     """`[tables.NAME]`: where a table comes from; every other key maps a contract column to a column of the source."""
 
-    model_config = ConfigDict(extra="allow", frozen=True, populate_by_name=True)
-    source: str | None = Field(None, alias="from")
+    model_config = ConfigDict(extra="allow", frozen=True)
+    origin: str | None = Field(None, alias="from")
     ended_at_is_term: bool = False
 
     @property

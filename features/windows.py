@@ -32,13 +32,16 @@ def ones(column: str) -> nw.Expr:
     return (~nw.col(column).is_null()).cast(nw.Float64)
 
 
-def with_gaps(rows: Frame, *among: str) -> Frame:
-    """Adds the gap in days to the same customer's event before (within equal `among`), its square and `gaps`."""
+def with_gaps(rows: Frame, moment: nw.Expr = nw.col("t")) -> Frame:
+    """Adds the gap in days to the same customer's `moment` before, its square and `gaps`; a null moment has none.
+
+    The one sort of a family, and most of its cost: let `rows` carry no column that can be computed afterwards.
+    """
     # Whole microseconds are exact in a float until 2255, where float days drift. pandas fails to shift integers: it
-    # looks up a null by label (Block.setitem of Int64 with a Series).
-    before = nw.col("moment").shift(1).over("customer_id", *among, order_by="moment")
+    # looks up a null by label (Block.setitem of Int64 with a Series). Nulls come first, so a null breaks no gap.
+    before = nw.col("moment").shift(1).over("customer_id", order_by="moment")
     return (
-        rows.with_columns(moment=nw.col("t").cast(nw.Float64))
+        rows.with_columns(moment=moment.cast(nw.Float64))
         .with_columns(gap=(nw.col("moment") - before) / DAY)
         .with_columns(gaps=ones("gap"), gap=nw.col("gap").fill_null(0.0))
         .with_columns(gap_sq=nw.col("gap") * nw.col("gap"))

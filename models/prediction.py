@@ -28,13 +28,13 @@ class Prediction(BaseModel):
     as_of: dt.datetime
     at_stake: bool
     churn_probability: float | None = Field(None, ge=0, le=1)
-    churn_horizon_days: int | None = None
+    churn_horizon_days: int
     risk_band: str | None = None
     expected_value: float | None = None
     value_low: float | None = None
     value_high: float | None = None
     value_if_retained: float | None = None
-    value_horizon_days: int | None = None
+    value_horizon_days: int
     value_at_risk: float | None = None
     composite_score: float | None = Field(None, ge=0, le=100)
     composite_coverage: float | None = Field(None, ge=0, le=1)

@@ -13,9 +13,9 @@ from features.point_in_time import Tables
 from features.settings import Definition, Settings
 from monitoring.findings import CutoffFinding, Outlook, Part
 from training.gate import TooFewChurners, require_churners
-from training.labels import TABLE_OF, churned, definition_of, labelled_cutoffs, window_days
-from training.split import Plan, folds, labelled_plan, plan
-from training.targets import Targets, targets
+from training.labels import TABLE_OF, churned, definition_of
+from training.split import Plan, folds
+from training.targets import Targets, churn_plan, targets
 
 Outcomes = Mapping[int, pl.DataFrame]
 
@@ -45,7 +45,7 @@ def prospect(source: Source, as_of: int, settings: Settings) -> Prospect:
     possible = tuple(name for name, table in TABLE_OF.items() if table in past.tables)
     try:
         definition = definition_of(past.tables, settings.churn)
-        intended = _plan(past.tables, as_of, definition, settings)
+        intended = churn_plan(past.tables, as_of, definition, settings)
     except RemoraError as error:
         return Prospect(Outlook(possible=possible, definition=settings.churn.definition, obstacles=error.problems), {})
     aims, obstacles = _aims(past, as_of, settings)
@@ -99,14 +99,6 @@ def _history(tables: Tables, as_of: int, definition: Definition) -> int | None:
     """Days from the first row of the definition's table to `as_of`; None where labels bring the dates."""
     first = beginnings(tables).get(TABLE_OF[definition])
     return None if first is None or definition == "labelled" else (as_of - first) // DAY
-
-
-def _plan(tables: Tables, as_of: int, definition: Definition, settings: Settings) -> Plan:
-    if definition == "labelled":
-        return labelled_plan(labelled_cutoffs(tables), settings.churn.horizon_days)
-    first = beginnings(tables).get(TABLE_OF[definition], as_of)
-    window = window_days(definition, settings.churn)
-    return plan(as_of, window, settings.snapshots.every_days, settings.snapshots.count, first)
 
 
 def _part(cutoff: int, intended: Plan, aims: Targets | None) -> Part:

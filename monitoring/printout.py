@@ -10,6 +10,7 @@ from monitoring.findings import ColumnFinding, Outlook, ProfileFinding, Readines
 
 UNKNOWN = "—"
 
+
 def readiness_tables(report: Readiness) -> list[Table | str]:
     """The report as tables and lines, in reading order; text is rich markup."""
     parts: list[Table | str] = [_heading(report), found_table(report.tables), *_absent(report)]

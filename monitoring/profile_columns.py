@@ -76,9 +76,7 @@ def _rate_elsewhere(levels: pl.Series, churned: pl.Series, customers: pl.Series)
     return joined["rate"].fill_null(churned.mean())
 
 
-def _judged(
-    rows: pl.DataFrame, name: str, churned: pl.Series | None, dated: bool, settings: Settings
-) -> ColumnFinding:
+def _judged(rows: pl.DataFrame, name: str, churned: pl.Series | None, dated: bool, settings: Settings) -> ColumnFinding:
     values = rows[name]
     known = values.drop_nulls()
     auc = None if churned is None else single_auc(values, churned, rows["customer_id"])

@@ -2,7 +2,6 @@
 
 import datetime as dt
 import json
-import re
 
 from features.asof import EVENT_TABLES, default_as_of, last_event
 from features.clock import day_after, micros, moment
@@ -29,7 +28,7 @@ def readiness(source: Source, as_of: int | None, settings: Settings, now: dt.dat
     profile = _profile(source, outlook, settings)
     money = currencies(source.tables["transactions"]) if "transactions" in source.tables else ()
     return Readiness(
-        place=without_password(source.place),
+        place=source.place,
         checked_at=now.astimezone(settings.company.zone),
         as_of=None if day is None else moment(day).astimezone(settings.company.zone),
         as_of_reason=reason,
@@ -43,15 +42,6 @@ def readiness(source: Source, as_of: int | None, settings: Settings, now: dt.dat
         questions=tuple(_questions(source, outlook.outlook, profile, settings)),
         warnings=tuple(_warnings(source, tables, profile, outlook.outlook, settings)),
     )
-
-
-def without_password(place: str) -> str:
-    """The place as it may be printed.
-
-    >>> without_password("postgresql://crm:secret@db/crm")
-    'postgresql://crm:…@db/crm'
-    """
-    return re.sub(r"(://[^:/@]+):[^/]*@", r"\1:…@", place)
 
 
 def _as_of(source: Source, as_of: int | None, settings: Settings, now: dt.datetime) -> tuple[int | None, str]:
@@ -84,7 +74,6 @@ def _profile(source: Source, found: Prospect, settings: Settings) -> ProfileFind
 def _errors(tables: tuple[TableFinding, ...], money: tuple[str, ...], settings: Settings) -> list[str]:
     """What has to be corrected before anything is added up."""
     errors = [f"{each.table}: {each.trouble}" for each in tables if each.trouble]
-    errors += [f"{each.table}: no row at all; bring rows, or take the file away" for each in tables if not each.rows]
     unrated = [code for code in money if code not in settings.value.rates]
     if len(money) > 1 and unrated:
         errors.append(f"transactions: amounts in {', '.join(money)} cannot be added up; set [value.rates] for "
@@ -121,6 +110,7 @@ def _warnings(source: Source, tables: tuple[TableFinding, ...], profile: Profile
         warnings += missing_columns(source.tables["customers"], settings)
     own = next((table for name, table in TABLE_OF.items() if name == outlook.definition), None)
     for each in tables:
+        warnings += [f"{each.table}: no row at all; bring rows, or take the file away"] if not each.rows else []
         warnings += [f"{each.table}: {each.stopped}{_advice(source, each, own, settings)}"] if each.stopped else []
     warnings += outlook.warnings
     if outlook.cutoffs and not outlook.later_period:

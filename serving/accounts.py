@@ -11,14 +11,20 @@ from rich.table import Table
 from rich.text import Text
 
 from models.prediction import Prediction, Reason
+from serving.errors import InvalidRequestError
 from serving.store import Account
 from serving.terminal import UNKNOWN, money, out, percent
 
 NUMBERS = ("", "risk", "worth", "at risk")
 
 
+STYLES = ("table", "csv", "json")
+
+
 def ranked(accounts: Sequence[Account], total: int, style: str) -> None:
-    """Print ranked accounts as a table, CSV or JSON."""
+    """Print ranked accounts as a table, CSV or JSON. Raises InvalidRequestError for any other style."""
+    if style not in STYLES:
+        raise InvalidRequestError(f"--format {style}: not known; choose one of {', '.join(STYLES)}")
     if style == "table":
         out.print(rank_table(accounts, total))
     elif style == "csv":
@@ -94,7 +100,11 @@ def _flat(accounts: Sequence[Account]) -> pl.DataFrame:
         | {"reasons": "; ".join(reason.text for reason in account.prediction.reasons)}
         for account in accounts
     ]
-    return pl.DataFrame(rows, infer_schema_length=None)
+    return pl.DataFrame(rows, schema=None if rows else _FLAT, infer_schema_length=None)
+
+
+_FLAT = [name for name in Prediction.model_fields if name not in ("reasons", "segments", "alerts")]
+_FLAT += ["name", "owner", "reasons"]
 
 
 def _raising_first(reasons: Sequence[Reason]) -> list[Reason]:

@@ -61,7 +61,6 @@ def init(
 ) -> None:
     """Propose a remora.toml: mapping, definition, horizons, profile columns."""
     from features.mapping import propose
-
     from features.settings import SettingsError
 
     if file.exists() and not force and not as_json:

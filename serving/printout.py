@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from monitoring.pipeline import MonitorReport
+from serving.score import NO_MODEL
 from serving.terminal import money
 from training.pipeline import Candidate
 from training.printout import churn_table, decile_table, value_table
@@ -48,8 +49,9 @@ def scored(rows: pl.DataFrame, file: Path | None) -> tuple[dict[str, Any], Rende
     }
     shown = ", ".join(f"{count:,} {band}" for band, count in bands.items())
     words = f"{rows.height:,} customers scored, {staked.height:,} at stake"
-    words += f" ({shown}), {money(float(total))} at risk" if bands else " (rules only: no model promoted)"
-    return data, words + (f" → {file}" if file else "")
+    words += f" ({shown}), {money(float(total))} at risk" if bands else ""
+    words += " (rules only: no model promoted)" if data["model_version"] == NO_MODEL else ""
+    return data, Text(words + (f" → {file}" if file else ""))
 
 
 def monitored(report: MonitorReport, files: Sequence[Path]) -> tuple[RenderableType, ...]:

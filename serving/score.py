@@ -1,6 +1,7 @@
 """Batch scoring: from tables as of a date to the rows of the output contract."""
 
 import datetime as dt
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,7 @@ def run_score(
 ) -> pl.DataFrame:
     """Score into the store, then into `file` if asked. The store commits first; a rerun repairs the file."""
     _refuse_the_past(bundle, micros(date), backfill)
+    _refuse_no_folder(file)
     past = source.until(micros(date))
     rows = score(past, micros(date), bundle, settings, now(), progress)
     progress("store")
@@ -96,10 +98,11 @@ def score(
     progress("score")
     rows = _ruled(wide, rules)
     if bundle is None:
-        return _finished(rows.with_columns(**_without_model(source, as_of, settings)), as_of, None, rules, scored_at)
+        known = rows.with_columns(**_without_model(source, as_of, settings))
+        return _finished(known, as_of, None, rules, settings, scored_at)
     rows = _modelled(rows, wide, staked(source, as_of, bundle, wide), bundle, rules)
     progress("reasons")
-    return _finished(_explained(rows, wide, bundle), as_of, bundle, rules, scored_at)
+    return _finished(_explained(rows, wide, bundle), as_of, bundle, rules, settings, scored_at)
 
 
 def features(source: Source, as_of: int, bundle: Bundle | None, settings: Settings) -> pl.DataFrame:
@@ -132,7 +135,9 @@ def own_rules(wide: pl.DataFrame, settings: Settings) -> Rules:
     if not kept.exists():
         fitted = fit_composite(wide, pack, settings.company.currency)
         kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_text(fitted.model_dump_json(indent=2), encoding="utf-8")
+        beside = kept.with_name(f".{kept.name}.{os.getpid()}")  # half a file would stop every later scoring
+        beside.write_text(fitted.model_dump_json(indent=2), encoding="utf-8")
+        beside.replace(kept)
     return Rules(pack, FittedComposite.model_validate_json(kept.read_text(encoding="utf-8")))
 
 
@@ -144,6 +149,11 @@ def _refuse_the_past(bundle: Bundle | None, as_of: int, backfill: bool) -> None:
         f"--as-of {moment(as_of):%Y-%m-%d} lies before the model's training date {trained}: the model "
         "has seen what it would predict; score a later date, or add --backfill, which marks the rows"
     )
+
+
+def _refuse_no_folder(file: Path | None) -> None:
+    if file is not None and not file.parent.is_dir():
+        raise ScoringError(f"--out {file}: there is no folder {file.parent}; make it, or name another file")
 
 
 def _ruled(wide: pl.DataFrame, rules: Rules) -> pl.DataFrame:
@@ -194,19 +204,27 @@ def _explained(rows: pl.DataFrame, wide: pl.DataFrame, bundle: Bundle) -> pl.Dat
 def _without_model(source: Source, as_of: int, settings: Settings) -> dict[str, pl.Expr]:
     """Rules-only rows: who is at stake where a definition can tell, and no prediction."""
     try:
-        stake = at_stake(source.tables, as_of, definition_of(source.tables, settings.churn), settings.churn)
-        known = pl.col("customer_id").is_in(stake["customer_id"].implode())
+        definition = definition_of(source.tables, settings.churn)
+        stake = at_stake(source.tables, as_of, definition, settings.churn)["customer_id"]
+        known = pl.lit(True) if definition == "labelled" else pl.col("customer_id").is_in(stake.implode())
     except RemoraError:
         known = pl.lit(False)
     return {"at_stake": known, "basis": pl.lit("rules: no model has been promoted")}
 
 
+def _horizons(bundle: Bundle | None, settings: Settings) -> tuple[int, int]:
+    """Days of the churn and the value horizon: the model's own, or what the settings ask for."""
+    if bundle is None:
+        return settings.churn.horizon_days, settings.value_horizon_days
+    value = bundle.manifest.value
+    return bundle.manifest.churn.horizon_days, value.horizon_days if value else settings.value_horizon_days
+
+
 def _finished(
-    rows: pl.DataFrame, as_of: int, bundle: Bundle | None, rules: Rules, scored_at: dt.datetime
+    rows: pl.DataFrame, as_of: int, bundle: Bundle | None, rules: Rules, settings: Settings, scored_at: dt.datetime
 ) -> pl.DataFrame:
     """Exactly the output contract, in its order and types."""
-    churn = bundle.manifest.churn.horizon_days if bundle else None
-    value = bundle.manifest.value.horizon_days if bundle and bundle.manifest.value else None
+    churn, value = _horizons(bundle, settings)
     told = rows.with_columns(
         as_of=pl.lit(moment(as_of), TIME),
         scored_at=pl.lit(scored_at, TIME),

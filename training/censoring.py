@@ -31,7 +31,7 @@ def stopped(frame: Frame, table: str, closes: int) -> str | None:
     quiet, longest = silence(frame, table, closes)
     if quiet <= longest + 1:
         return None
-    last = moment(closes - int(quiet * DAY))
+    last = moment(closes - int((quiet + 1) * DAY))
     return (
         f"{table} has no row after {last:%Y-%m-%d}, {quiet:.0f} days before the window closes "
         f"(its longest silence before: {longest:.0f} days)"
@@ -58,6 +58,6 @@ def believable(plan: Plan, rates: Mapping[int, float], why_stopped: Mapping[int,
 
 
 def _too_high(rate: float, usual: float) -> str | None:
-    if rate <= MANY_TIMES * usual:
+    if usual == 0 or rate <= MANY_TIMES * usual:
         return None
     return f"{rate:.0%} churned, over {MANY_TIMES:.0f} times the median of {usual:.0%}: a table may have stopped"

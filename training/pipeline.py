@@ -32,7 +32,7 @@ from training.fit import Fits, Roles, fit, importance, roles
 from training.gate import GateDecision, gate, require_churners
 from training.labels import at_stake
 from training.metrics import Floats
-from training.snapshots import Snapshots, fit_population, take
+from training.snapshots import Snapshots, fit_population, steady, take
 from training.split import Plan, folds
 from training.targets import Targets, targets
 
@@ -210,7 +210,7 @@ def _value_part(fits: Fits, aims: Targets, settings: Settings) -> ValuePart | No
 
 def _reference(past: Source, as_of: int, snapshots: Snapshots, aims: Targets, settings: Settings) -> pl.DataFrame:
     """Features of those at stake when training took place, for monitoring: what has changed since then is drift."""
-    wide = build(past.tables, as_of, snapshots.fitted)
+    wide = steady(build(past.tables, as_of, snapshots.fitted))
     if aims.definition != "labelled":
         stake = at_stake(past.tables, as_of, aims.definition, settings.churn)
         wide = wide.join(stake, on="customer_id", how="semi")

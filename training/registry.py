@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from features.engines import fingerprint
 from features.errors import RemoraError
 from features.point_in_time import Tables
 from features.settings import Settings
+from models.manifest import BundleError, read_manifest, verify_files
 from training.evaluate import flat_metrics
 from training.pipeline import Candidate
 from training.plots import save_plots
@@ -58,12 +60,9 @@ class Version:
 def record(candidate: Candidate, tables: Tables, settings: Settings) -> Version:
     """Log a training as one run (parameters, fingerprint, commit, metrics, plots, bundle) and register its bundle."""
     client = _client(settings.home)
-    run = client.create_run(_experiment(client, settings.home), run_name=candidate.bundle.id)
+    run = client.create_run(_experiment(client), run_name=candidate.bundle.id)
     run_id = run.info.run_id
-    for name, value in _parameters(candidate, settings).items():
-        client.log_param(run_id, name, value)
-    for name, number in _metrics(candidate).items():
-        client.log_metric(run_id, name, number)
+    _log(client, run_id, _parameters(candidate, settings), _metrics(candidate))
     with tempfile.TemporaryDirectory() as folder:
         _artifacts(Path(folder), candidate, tables)
         client.log_artifacts(run_id, folder)
@@ -93,15 +92,28 @@ def version(home: Path, number: str | None = None) -> Version:
 
 
 def download(home: Path, chosen: Version, folder: Path) -> Path:
-    """Copy the bundle of a version to `folder`/<its id>, if it is not there yet, and return where it lies."""
+    """Copy the bundle of a version to `folder`/<its id>, if it is not there whole, and return where it lies."""
     target = folder / chosen.bundle_id
-    if not target.exists():
-        client = _client(home)
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".") as beside:
-            client.download_artifacts(chosen.run_id, "bundle", beside)
-            shutil.move(Path(beside) / "bundle", target)
+    if _whole(target):
+        return target
+    client = _client(home)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".") as beside:
+        client.download_artifacts(chosen.run_id, "bundle", beside)
+        with FileLock(folder / ".lock"):
+            if not _whole(target):
+                shutil.rmtree(target, ignore_errors=True)
+                (Path(beside) / "bundle").rename(target)
     return target
+
+
+def _whole(folder: Path) -> bool:
+    """Whether every file of a bundle is what its manifest says."""
+    try:
+        verify_files(folder, read_manifest(folder))
+    except BundleError:
+        return False
+    return True
 
 
 def crown(home: Path, chosen: Version, reason: str | None) -> None:
@@ -123,6 +135,8 @@ def _client(home: Path) -> "MlflowClient":
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         if not client.search_registered_models(f"name = '{MODEL}'"):
             client.create_registered_model(MODEL)
+        if client.get_experiment_by_name(EXPERIMENT) is None:
+            client.create_experiment(EXPERIMENT, artifact_location=(home / "artifacts").resolve().as_uri())
     return client
 
 
@@ -142,11 +156,18 @@ def quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def _experiment(client: "MlflowClient", home: Path) -> str:
+def _log(client: "MlflowClient", run_id: str, parameters: dict[str, Any], metrics: dict[str, float]) -> None:
+    from mlflow.entities import Metric, Param
+
+    told = [Param(name, str(value)) for name, value in parameters.items()]
+    when = int(time.time() * 1000)
+    client.log_batch(run_id, [Metric(name, number, when, 0) for name, number in metrics.items()], told)
+
+
+def _experiment(client: "MlflowClient") -> str:
     found = client.get_experiment_by_name(EXPERIMENT)
-    if found is not None:
-        return str(found.experiment_id)
-    return str(client.create_experiment(EXPERIMENT, artifact_location=(home / "artifacts").resolve().as_uri()))
+    assert found is not None  # `_client` made it
+    return str(found.experiment_id)
 
 
 def _parameters(candidate: Candidate, settings: Settings) -> dict[str, Any]:
@@ -218,7 +239,10 @@ def _champion(client: "MlflowClient") -> str | None:
 
 
 def _commit() -> str:
-    """The commit of the running code; "unknown" outside a checkout."""
+    """The commit of the running code; "unknown" outside a checkout, and without git."""
     where = Path(__file__).parent
-    found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=where, capture_output=True, text=True, check=False)
+    try:
+        found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=where, capture_output=True, text=True, check=False)
+    except OSError:
+        return "unknown"
     return found.stdout.strip() or "unknown"

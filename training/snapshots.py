@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
+from polars import selectors
 
 from features.build import Fitted, build_many
 from features.catalog import kinds, split_window
@@ -55,10 +56,15 @@ def take(
     for as_of, wide in zip(targets.cutoffs, build_many(source.tables, targets.cutoffs, fitted), strict=True):
         frames.append(_with_outcomes(wide, source, as_of, targets, settings))
         progress(f"{moment(as_of):%Y-%m-%d}: {wide.height:,} customers")
-    rows = pl.concat(frames, how="diagonal").with_columns(fold=pl.lit(0, pl.Int64))
+    rows = steady(pl.concat(frames, how="diagonal")).with_columns(fold=pl.lit(0, pl.Int64))
     rows = rows.with_columns(pl.Series("fold", folds(rows["customer_id"])))
     columns, left_out = choose(rows, targets.churn.training, settings, fitted.static)
     return Snapshots(rows, columns, left_out, fitted)
+
+
+def steady(rows: pl.DataFrame) -> pl.DataFrame:
+    """Numbers at 12 significant digits: further ones depend on the order in which an engine happened to add up."""
+    return rows.with_columns(selectors.float().round_sig_figs(12))
 
 
 def choose(

@@ -8,6 +8,7 @@ import polars as pl
 from features.build import beginnings
 from features.clock import DAY
 from features.engines import Source
+from features.point_in_time import Tables
 from features.settings import Definition, Settings, ValueSource
 from training.censoring import believable, stopped
 from training.labels import TABLE_OF, churned, definition_of, labelled_cutoffs, value_source_of, window_days
@@ -46,7 +47,7 @@ def targets(source: Source, as_of: int, settings: Settings) -> Targets:
     """
     definition = definition_of(source.tables, settings.churn)
     begins = beginnings(source.tables)
-    churn = _churn_plan(source, as_of, definition, settings, begins)
+    churn = churn_plan(source.tables, as_of, definition, settings)
     outcomes = {c: churned(source.tables, c, definition, settings.churn) for c in churn.cutoffs}
     rates = {cutoff: float(outcome["churned"].mean() or 0.0) for cutoff, outcome in outcomes.items()}  # type: ignore[arg-type]
     churn, warnings = believable(churn, rates, _stopped(source, churn, definition, settings))
@@ -57,11 +58,11 @@ def targets(source: Source, as_of: int, settings: Settings) -> Targets:
     return replace(found, outcomes=outcomes | missing)
 
 
-def _churn_plan(
-    source: Source, as_of: int, definition: Definition, settings: Settings, begins: Mapping[str, int]
-) -> Plan:
+def churn_plan(tables: Tables, as_of: int, definition: Definition, settings: Settings) -> Plan:
+    """The cut-offs that settings and history ask for, whether or not their labels can be believed."""
     if definition == "labelled":
-        return labelled_plan(labelled_cutoffs(source.tables), settings.churn.horizon_days)
+        return labelled_plan(labelled_cutoffs(tables), settings.churn.horizon_days)
+    begins = beginnings({name: tables[name] for name in (TABLE_OF[definition],)})
     snapshots, window = settings.snapshots, window_days(definition, settings.churn)
     return plan(as_of, window, snapshots.every_days, snapshots.count, begins.get(TABLE_OF[definition], as_of))
 

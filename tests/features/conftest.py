@@ -14,6 +14,7 @@ from tests.literal import ENGINES, Rows, T, by_customer, source
 
 Opened = Callable[..., Tables]
 Values = dict[str, dict[str, Any]]
+NOTHING = Fitted()
 
 
 @pytest.fixture(params=ENGINES)
@@ -38,7 +39,7 @@ def seen(opened: Opened) -> Opened:
 def built(opened: Opened) -> Callable[..., Values]:
     """Every feature as of T, feature → customer → value, of tables given as keywords."""
 
-    def everything(fitted: Fitted = Fitted(), **tables: Rows | pl.DataFrame) -> Values:
+    def everything(fitted: Fitted = NOTHING, **tables: Rows | pl.DataFrame) -> Values:
         return by_customer(build(opened(**tables), T, fitted))
 
     return everything

@@ -22,7 +22,7 @@ def test_one_row_a_customer_sorted_and_typed(opened: Opened) -> None:
     wide = build(opened(
         transactions=rows(BUYS, LONG_AGO, ("b", ago(1), 1.0), ("b", ago(2), 1.0), ("a", ago(1), 1.0)),
         usage_events=rows("customer_id occurred_at feature", ("c", ago(3), "x")),
-        customers=rows("customer_id signed_up_at region", ("d", ago(4), "north"), ("e", None, "south"), ("f", ago(0), "")),
+        customers=rows("customer_id signed_up_at region", ("d", ago(4), "north"), ("e", None, "x"), ("f", ago(0), "")),
     ), T, Fitted(static=("region",)))  # fmt: skip
     assert wide["customer_id"].to_list() == ["a", "b", "c", "d", "old"]
     texts = [name for name, dtype in wide.schema.items() if dtype == pl.String]
@@ -95,7 +95,8 @@ def test_a_row_recorded_later_does_not_lengthen_the_history(opened: Opened) -> N
 
 def test_ratios_need_both_families(built: Built) -> None:
     found = built(
-        usage_events=rows("customer_id occurred_at feature quantity", ("old", ago(900), "x", 1.0), ("a", ago(40), "x", 30.0)),
+        usage_events=rows("customer_id occurred_at feature quantity",
+                          ("old", ago(900), "x", 1.0), ("a", ago(40), "x", 30.0)),
         subscriptions=rows("customer_id started_at ended_at monthly_amount seats",
                            ("a", ago(900), None, 20.0, 10.0), ("b", ago(90), ago(9), 20.0, 10.0)),
     )  # fmt: skip
@@ -110,8 +111,8 @@ def test_ratios_need_both_families(built: Built) -> None:
 def test_complaint_rate(built: Built) -> None:
     header = "customer_id occurred_at is_complaint satisfaction closed_at"
     tickets = rows(
-        header, ("old", ago(900), False, None, None), ("a", ago(30), True, 2.0, ago(20)), ("a", ago(30), False, 5.0, ago(20)),
-        ("b", ago(30), True, None, None),
+        header, ("old", ago(900), False, None, None), ("a", ago(30), True, 2.0, ago(20)),
+        ("a", ago(30), False, 5.0, ago(20)), ("b", ago(30), True, None, None),
     )  # fmt: skip
     by_tickets = built(tickets=tickets)["support_complaint_rate_365d"]
     # a: 1 complaint of 2 tickets, solved to (2 − 1) / 4

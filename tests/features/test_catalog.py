@@ -23,7 +23,9 @@ def test_what_missing_means(name: str, missing: str, zero: bool) -> None:
 
 
 def test_names_outside_the_catalog_are_refused() -> None:
-    with pytest.raises(UnknownFeature, match="feature rfm_unheard_of_30d: not in the catalog; add a row for rfm_unheard_of"):
+    with pytest.raises(
+        UnknownFeature, match="feature rfm_unheard_of_30d: not in the catalog; add a row for rfm_unheard_of"
+    ):
         describe("rfm_unheard_of_30d")
 
 

@@ -89,7 +89,8 @@ def test_a_table_without_rows_is_a_table(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("csv", [
     "customer_id;occurred_at;amount\n007;2026-06-01;1\n", "\ufeffcustomer_id,occurred_at,amount\n007,2026-06-01,1\n",
-    'customer_id,occurred_at,amount\n"007","2026-06-01","1"\n', "customer_id,occurred_at,amount\r\n007,2026-06-01,1\r\n",
+    'customer_id,occurred_at,amount\n"007","2026-06-01","1"\n',
+    "customer_id,occurred_at,amount\r\n007,2026-06-01,1\r\n",
 ])  # fmt: skip
 def test_dialects_of_csv(csv: str, tmp_path: Path) -> None:
     source = opened(tmp_path, {"transactions.csv": csv})
@@ -192,7 +193,9 @@ def test_the_end_of_a_prepaid_period_is_its_term(tmp_path: Path) -> None:
     files = {"subscriptions.csv": csv}
     assert "term_ends_at" not in rows(opened(tmp_path, files), "subscriptions")[0]
     prepaid = opened(tmp_path, files, tables={"subscriptions": {"ended_at_is_term": True}})
-    assert column(prepaid, "term_ends_at", "subscriptions") == column(prepaid, "ended_at", "subscriptions") == [MIDNIGHT]
+    assert (
+        column(prepaid, "term_ends_at", "subscriptions") == column(prepaid, "ended_at", "subscriptions") == [MIDNIGHT]
+    )
 
 
 def test_a_term_that_is_known_stands(tmp_path: Path) -> None:
@@ -286,7 +289,9 @@ def test_a_folder_without_a_table_of_the_contract(tmp_path: Path) -> None:
 
 
 def test_no_such_folder(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="nowhere: no such folder; give a folder of Parquet or CSV files, or a postgres"):
+    with pytest.raises(
+        SourceError, match="nowhere: no such folder; give a folder of Parquet or CSV files, or a postgres"
+    ):
         open_source(tmp_path / "nowhere", Settings())
 
 
@@ -303,11 +308,14 @@ def test_a_mapping_that_points_nowhere(tmp_path: Path) -> None:
         "remora.toml: tables.transactions.product: transactions.csv has no column 'Article'; it has customer_id, "
         "occurred_at, amount"
     )
-    assert found[3].startswith("remora.toml: tables.transactions.colour: no such column; the contract's transactions has")
+    assert found[3].startswith(
+        "remora.toml: tables.transactions.colour: no such column; the contract's transactions has"
+    )
 
 
 @pytest.mark.parametrize(("name", "content"), [
-    ("transactions.parquet", b"PAR1 torn"), ("transactions.csv", f"{HEADER}\nM\xfcller,2026-06-01,1\n".encode("latin1")),
+    ("transactions.parquet", b"PAR1 torn"),
+    ("transactions.csv", f"{HEADER}\nM\xfcller,2026-06-01,1\n".encode("latin1")),
 ])  # fmt: skip
 def test_a_file_that_cannot_be_read(name: str, content: bytes, tmp_path: Path) -> None:
     (problem,) = problems(tmp_path, {name: content})

@@ -23,7 +23,8 @@ CREATE TABLE transactions (
 );
 ALTER TABLE transactions DROP COLUMN gone;
 INSERT INTO transactions VALUES
-    ('007', '2026-06-01 10:00+02', 12.50, 1.25, 3, 4, 'tea'), ('008', '2026-06-02 00:00+00', 'NaN', NULL, NULL, NULL, NULL);
+    ('007', '2026-06-01 10:00+02', 12.50, 1.25, 3, 4, 'tea'),
+    ('008', '2026-06-02 00:00+00', 'NaN', NULL, NULL, NULL, NULL);
 CREATE TABLE subscriptions (customer_id uuid, started_at date, ended_at timestamptz, monthly_amount real);
 INSERT INTO subscriptions VALUES ('00000000-0000-0000-0000-000000000007', '2026-01-01', 'infinity', 5.5);
 CREATE TABLE customers (customer_id int, region colour, details jsonb, tags int[], active bool, signed_up_at timestamp);
@@ -97,7 +98,9 @@ def test_a_mapping_to_a_missing_table_is_one_of_the_problems(database: str) -> N
     settings = Settings(tables={"tickets": {"from": "issues"}, "usage_events": {"from": "crm.Product Use"}})
     with pytest.raises(SourceError) as raised:
         open_source(database, settings)
-    assert [problem.split(":")[0] for problem in raised.value.problems] == ["remora.toml"] + ["table crm.Product Use"] * 2
+    assert [problem.split(":")[0] for problem in raised.value.problems] == ["remora.toml"] + [
+        "table crm.Product Use"
+    ] * 2
     assert "from = 'issues' was not found" in raised.value.problems[0]
     assert "column customer_id is missing" in raised.value.problems[1]
     assert "column occurred_at is missing" in raised.value.problems[2]
@@ -128,5 +131,7 @@ def test_a_database_that_is_not_there(database: str) -> None:
 
 
 def test_a_database_without_a_table_of_the_contract(postgres_url: str, tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="none of the tables transactions, subscriptions, usage_events, labels is there"):
+    with pytest.raises(
+        SourceError, match="none of the tables transactions, subscriptions, usage_events, labels is there"
+    ):
         open_source(postgres_url, Settings())

@@ -2,10 +2,17 @@
 
 import os
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large)
 
-settings.register_profile("short", max_examples=30, deadline=None, derandomize=True, suppress_health_check=SLOW)
+settings.register_profile(
+    "short",
+    max_examples=20,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=SLOW,
+    phases=(Phase.explicit, Phase.generate),  # a failure is shown as found; the long profile shrinks it
+)
 settings.register_profile("long", max_examples=400, deadline=None, print_blob=True, suppress_health_check=SLOW)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))

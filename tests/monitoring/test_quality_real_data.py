@@ -50,6 +50,8 @@ def test_social_network_default_as_of_is_caught() -> None:
     assert any("subscriptions: no row after 2020-06-01" in each and "--as-of 2020-06-02" in each
                for each in report.warnings)  # fmt: skip
     assert report.outlook.cutoffs[-1].churners == report.outlook.cutoffs[-1].at_stake
+    assert report.profile is not None
+    assert report.profile.auc_note.endswith("who churned at 2020-04-30")  # the last cut-off where someone stayed
 
 
 def test_social_network_at_the_date_of_its_readme() -> None:

@@ -93,6 +93,8 @@ def test_probability_metrics_only_for_probabilities():
     _, p, *_ = churn_case()
     judged = churn_report(baselines={"last model": p}, probabilities=["last model"]).baselines["last model"]
     assert judged.brier_score == report.model.brier_score
+    undeclared = churn_report(baselines={"a score from 0 to 1": p}).baselines["a score from 0 to 1"]
+    assert (undeclared.brier_score, undeclared.calibration_error) == (None, None)
 
 
 def test_without_events_the_base_rate_is_the_rule_to_beat():
