@@ -42,41 +42,37 @@ FAMILIES: Mapping[str, Family] = {
     "profile": lambda tables, as_of, fitted: profile(tables, as_of, fitted.static),
 }
 
-TABLES_OF: Mapping[str, tuple[str, ...]] = {
-    "rfm": ("transactions",),
-    "usage": ("usage_events",),
-    "nps": ("nps_responses", "satisfaction_surveys"),
-    "support": ("tickets",),
-    "engagement": ("interactions",),
-    "subscription": ("subscriptions", "cancellations"),
-    "profile": (),
+TABLE_OF = {
+    "rfm": "transactions",
+    "usage": "usage_events",
+    "nps": "nps_responses",
+    "nps_satisfaction": "satisfaction_surveys",
+    "support": "tickets",
+    "engagement": "interactions",
+    "subscription": "subscriptions",
+    "subscription_cancellation": "cancellations",
+    "subscription_cancellations": "cancellations",
 }
-"""Family → tables whose history its windows need."""
+"""How the name of a windowed feature begins → the table whose history its window needs; the longest fit counts."""
 
 
-def build(tables: Tables, as_of: int, fitted: Fitted, history: Mapping[str, int] | None = None) -> pl.DataFrame:
+def build(tables: Tables, as_of: int, fitted: Fitted) -> pl.DataFrame:
     """One row per customer known before `as_of` (microseconds), sorted by customer_id; numbers Float64, text String.
 
-    `history` (table → its first moment, see `beginnings`) is read from the tables when not given. A window that
-    begins before the first row of its table is null. A customer without a row in a table that exists has 0 for
-    counts and null for what cannot be known.
+    A window that begins before the first known row of its table is null. A customer without a row in a table that
+    exists has 0 for counts and null for what cannot be known.
     """
-    begins = beginnings(tables) if history is None else history
     known = known_before(tables, as_of)
-    families = {name: collected(family(known, as_of, fitted)) for name, family in FAMILIES.items()}
-    return compose(families, known, as_of, begins)
+    return compose({name: collected(family(known, as_of, fitted)) for name, family in FAMILIES.items()}, known, as_of)
 
 
 def build_many(tables: Tables, as_ofs: Sequence[int], fitted: Fitted) -> Iterator[pl.DataFrame]:
     """`build` at each of `as_ofs`."""
-    begins = beginnings(tables)
     for as_of in as_ofs:
-        yield build(tables, as_of, fitted, begins)
+        yield build(tables, as_of, fitted)
 
 
-def compose(
-    families: Mapping[str, pl.DataFrame | None], known: Tables, as_of: int, begins: Mapping[str, int]
-) -> pl.DataFrame:
+def compose(families: Mapping[str, pl.DataFrame | None], known: Tables, as_of: int) -> pl.DataFrame:
     """Families (name → frame by customer) side by side, over everyone known before `as_of`."""
     present = {name: frame for name, frame in families.items() if frame is not None}
     everyone = population(present, known)
@@ -84,8 +80,8 @@ def compose(
     filled = wide.with_columns(
         pl.col(name).fill_null(0.0) for name in wide.columns if name != "customer_id" and describe(name).zero
     )
-    seen = across(filled)
-    return seen.with_columns(_too_early(seen.columns, as_of, begins)).sort("customer_id")
+    seen = filled.with_columns(_too_early(filled.columns, as_of, beginnings(known)))
+    return across(seen).sort("customer_id")
 
 
 def population(families: Mapping[str, pl.DataFrame], known: Tables) -> pl.DataFrame:
@@ -143,6 +139,6 @@ def _too_early(names: Sequence[str], as_of: int, begins: Mapping[str, int]) -> l
 
 
 def _first_day(name: str, begins: Mapping[str, int], as_of: int) -> int:
-    tables = TABLES_OF[name.split("_", 1)[0]]
-    firsts = [begins[table] for table in tables if table in begins]
-    return min(firsts) // DAY * DAY if firsts else as_of
+    """The day on which the table behind a feature begins, in microseconds; `as_of` while it has no row."""
+    start = max((start for start in TABLE_OF if name.startswith(f"{start}_")), key=len)
+    return begins.get(TABLE_OF[start], as_of) // DAY * DAY

@@ -14,6 +14,8 @@ SUMS = (*RHYTHM, "net", "spent", "spent_sq", "refunded", "returns")
 OPTIONAL = {"gross_margin": ("margin",), "discount": ("discounts", "discounted")}
 """Column of the input → additive columns that it makes possible."""
 
+EXTRA = tuple(name for names in OPTIONAL.values() for name in names)
+
 
 def rfm(tables: Tables, as_of: int) -> Frame | None:
     """Features of the family as of `as_of`, one row a customer; None without transactions.
@@ -26,11 +28,11 @@ def rfm(tables: Tables, as_of: int) -> Frame | None:
 
 
 def orders(lines: Frame) -> Frame:
-    """One row an order: customer_id, t (its first line), until (its last), net, and the optional sums."""
+    """One row an order: customer_id, t (its first line), until (when all was known), net, and the optional sums."""
     present = lines.collect_schema().names()
     measures = {"net": nw.col("amount")} | _optional(present)
     priced = lines.filter(~nw.col("amount").is_null())  # a sum of nulls would be a purchase of 0
-    rows = priced.with_columns(**measures).with_columns(t=nw.col("occurred_at"), until=nw.col("occurred_at"))
+    rows = priced.with_columns(**measures).with_columns(t=nw.col("occurred_at"), until=_known_at(present))
     columns = ["customer_id", "t", "until", *measures]
     if "order_id" not in present:
         return rows.select(columns)
@@ -62,7 +64,7 @@ def additive(orders: Frame) -> Frame:
 
 def features(rows: Frame, as_of: int) -> Frame:
     """The family out of additive rows, raw or partial, that lie before `as_of`."""
-    extra = [name for name in ("margin", "discounts", "discounted") if name in rows.collect_schema().names()]
+    extra = [name for name in EXTRA if name in rows.collect_schema().names()]
     windowed = ["n", "net", "spent", "refunded", "returns", *extra]
     totals = summed(rows, as_of, windowed, total=SUMS, before=("n", "spent"))
     return totals.select(
@@ -98,6 +100,14 @@ def _extra(extra: Sequence[str]) -> list[nw.Expr]:
     margin = [ratio("margin_180d", "net_180d").alias("rfm_margin_rate_180d")] if "margin" in extra else []
     discount = [ratio("discounts_365d", "discounted_365d").alias("rfm_discount_mean_365d")]
     return margin + (discount if "discounts" in extra else [])
+
+
+def _known_at(present: Sequence[str]) -> nw.Expr:
+    """When a line was known: once it had happened and was recorded."""
+    happened = nw.col("occurred_at")
+    if "recorded_at" not in present:
+        return happened
+    return nw.when(nw.col("recorded_at") > happened).then(nw.col("recorded_at")).otherwise(happened)
 
 
 def _optional(present: Sequence[str]) -> dict[str, nw.Expr]:

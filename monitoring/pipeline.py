@@ -17,6 +17,7 @@ from monitoring.drift import DriftReport, drift
 from monitoring.realised import Realised, realised_accuracy
 from monitoring.report import write_report
 from training.labels import at_stake, churned, realised_value, window_days
+from training.snapshots import steady
 
 PREDICTIONS = ("churn_probability", "expected_value")
 
@@ -70,7 +71,7 @@ def write(report: MonitorReport, folder: Path, html: bool) -> list[Path]:
 def scored_population(source: Source, as_of: int, bundle: Bundle) -> pl.DataFrame:
     """Features and predictions of those at stake as of `as_of`."""
     fitted, part = bundle.manifest.fitted, bundle.manifest.churn
-    wide = build(source.tables, as_of, Fitted(tuple(fitted["core_features"]), tuple(fitted["static"])))
+    wide = steady(build(source.tables, as_of, Fitted(tuple(fitted["core_features"]), tuple(fitted["static"]))))
     if part.definition != "labelled":
         churn = Churn(definition=part.definition, active_within_days=part.active_within_days)
         wide = wide.join(at_stake(source.tables, as_of, part.definition, churn), on="customer_id", how="semi")

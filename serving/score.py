@@ -29,6 +29,7 @@ from models.rules import (
 )
 from serving.store import Store
 from training.labels import at_stake, definition_of
+from training.snapshots import steady
 
 NO_MODEL = "none"
 
@@ -108,9 +109,9 @@ def score(
 def features(source: Source, as_of: int, bundle: Bundle | None, settings: Settings) -> pl.DataFrame:
     """Features as the bundle's models know them; without a bundle, as the rules need them."""
     if bundle is None:
-        return build(source.tables, as_of, Fitted(popular_features(source.until(as_of).tables, as_of)))
+        return steady(build(source.tables, as_of, Fitted(popular_features(source.until(as_of).tables, as_of))))
     fitted = bundle.manifest.fitted
-    return build(source.tables, as_of, Fitted(tuple(fitted["core_features"]), tuple(fitted["static"])))
+    return steady(build(source.tables, as_of, Fitted(tuple(fitted["core_features"]), tuple(fitted["static"]))))
 
 
 def staked(source: Source, as_of: int, bundle: Bundle, wide: pl.DataFrame) -> pl.Series:

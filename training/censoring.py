@@ -29,6 +29,8 @@ def silence(frame: Frame, table: str, closes: int) -> tuple[float, float]:
 def stopped(frame: Frame, table: str, closes: int) -> str | None:
     """Why the table says nothing about the end of a window that closes at `closes`; None when it does."""
     quiet, longest = silence(frame, table, closes)
+    if quiet == float("inf"):
+        return f"{table} has no row before the window closes"
     if quiet <= longest + 1:
         return None
     last = moment(closes - int((quiet + 1) * DAY))

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from features import catalog
-from features.clock import moment
+from features.clock import moment, now
 from features.engines import fingerprint
 from features.errors import RemoraError
 from features.point_in_time import Tables
@@ -160,7 +159,7 @@ def _log(client: "MlflowClient", run_id: str, parameters: dict[str, Any], metric
     from mlflow.entities import Metric, Param
 
     told = [Param(name, str(value)) for name, value in parameters.items()]
-    when = int(time.time() * 1000)
+    when = int(now().timestamp() * 1000)
     client.log_batch(run_id, [Metric(name, number, when, 0) for name, number in metrics.items()], told)
 
 

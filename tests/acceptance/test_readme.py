@@ -17,14 +17,14 @@ from features.demo import simulate
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 COMMANDS = [line[2:] for block in re.findall(r"```console\n(.*?)```", README, re.S) for line in block.splitlines()
             if line.startswith("$ ")]  # fmt: skip
-TABLES = ("customers", "subscriptions", "transactions", "usage_events", "nps_responses", "tickets")
+TABLES = ("customers", "subscriptions", "usage_events", "nps_responses", "tickets")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A working folder with `.venv` and `my-data`, as a reader of README would have."""
     place = tmp_path_factory.mktemp("readme")
-    simulate(place / "whole", customers=700, months=24)
+    simulate(place / "whole", customers=2000, months=30)
     (place / "my-data").mkdir()
     for name in TABLES:
         shutil.copy(place / "whole" / f"{name}.parquet", place / "my-data")

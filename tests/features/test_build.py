@@ -5,7 +5,7 @@ from collections.abc import Callable
 import polars as pl
 import pytest
 
-from features.build import FAMILIES, TABLES_OF, Fitted, beginnings, build, build_many
+from features.build import FAMILIES, TABLE_OF, Fitted, beginnings, build, build_many
 from features.clock import DAY
 from features.sources import TABLES
 from tests.features.conftest import Opened, Values
@@ -150,9 +150,9 @@ def test_beginnings_are_first_moments_by_table(opened: Opened) -> None:
     assert beginnings(tables) == {"transactions": at(9)}
 
 
-def test_every_family_says_which_tables_it_reads() -> None:
-    assert FAMILIES.keys() == TABLES_OF.keys()
-    assert {name for tables in TABLES_OF.values() for name in tables} <= TABLES.keys()
+def test_every_family_with_windows_says_which_tables_they_need() -> None:
+    assert {name.split("_")[0] for name in TABLE_OF} == FAMILIES.keys() - {"profile"}
+    assert set(TABLE_OF.values()) <= TABLES.keys()
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -46,7 +46,7 @@ def test_a_table_that_keeps_going_has_not_stopped(used: Used) -> None:
 
 def test_a_table_that_stops_says_nothing_about_the_end(used: Used) -> None:
     assert stopped(used(30, 20, 12), "usage_events", T) == (
-        "usage_events has no row after 2026-06-20, 11 days before the window closes "
+        "usage_events has no row after 2026-06-19, 11 days before the window closes "
         "(its longest silence before: 9 days)"
     )
     assert stopped(used(30, 20, 12), "usage_events", at(11)) is None
