@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from features.errors import RemoraError
 
 Definition = Literal["no_purchase", "cancelled", "inactive", "labelled"]
-ValueSource = Literal["transactions", "subscriptions", "both"]
+ValueSource = Literal["transactions", "subscriptions", "both", "labels"]
 
 
 class SettingsError(RemoraError):

@@ -33,6 +33,9 @@ PARAMETERS = {
 
 ROUNDS = 250
 
+ENOUGH_FOR_A_SLOPE = 20
+"""Rows of either class below which only the level is calibrated."""
+
 
 def fit_churn(matrix: Matrix, churned: Vector, categories: Sequence[int] = ()) -> str:
     """Fit on `matrix` (n, f) and `churned` (n,) of 0 and 1; `categories` are column indices. Returns text.
@@ -65,22 +68,27 @@ def fit_calibration(raw: Vector, churned: Vector) -> Calibration:
     fewest = int(min(churned.sum(), len(churned) - churned.sum()))
     if fewest == 0:
         return Calibration()
-    slope_too = fewest >= 20
-    slope, intercept = _newton(_logit(raw), churned, slope_too)
+    odds = _logit(raw)
+    slope, intercept = _line(odds, churned) if fewest >= ENOUGH_FOR_A_SLOPE else (1.0, _level(odds, churned))
     return Calibration(slope=slope, intercept=intercept) if slope > 0 else Calibration()
 
 
-def _newton(x: Vector, y: Vector, slope_too: bool, steps: int = 50) -> tuple[float, float]:
-    """Logistic regression of y on x, and a constant, by Newton's method."""
-    slope, intercept = 1.0, 0.0
-    design = np.column_stack([x, np.ones_like(x)]) if slope_too else np.ones((len(x), 1))
-    for _ in range(steps):
-        p = 1 / (1 + np.exp(-(slope * x + intercept)))
-        weight = np.maximum(p * (1 - p), 1e-9)
-        hessian = design.T @ (design * weight[:, None]) + 1e-9 * np.eye(design.shape[1])
-        step = np.linalg.solve(hessian, design.T @ (y - p))
-        slope, intercept = (slope + float(step[0]) if slope_too else slope), intercept + float(step[-1])
-    return slope, intercept
+def _line(odds: Vector, churned: Vector) -> tuple[float, float]:
+    """Slope and intercept of the logistic regression of `churned` on `odds`, without a penalty."""
+    from sklearn.linear_model import LogisticRegression
+
+    fitted = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(odds[:, None], churned)
+    return float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
+
+
+def _level(odds: Vector, churned: Vector) -> float:
+    """The shift of all odds after which as many churn as did."""
+    from scipy.optimize import brentq
+
+    def excess(shift: float) -> float:
+        return float((1 / (1 + np.exp(-(odds + shift)))).mean() - churned.mean())
+
+    return float(brentq(excess, -100.0, 100.0))
 
 
 def _logit(p: Vector) -> Vector:

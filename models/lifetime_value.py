@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.churn import PARAMETERS, ROUNDS, Matrix, Vector, fit_booster
 from models.manifest import Interval
@@ -27,26 +28,31 @@ def fit_value(matrix: Matrix, value: Vector, stayed: Vector, categories: Sequenc
 
     A net value below zero (more returned than bought) counts as none.
     """
-    some, kept = value > 0, stayed == 1.0
+    some = value > 0
+    kept = stayed == 1.0 if (stayed == 1.0).any() else np.ones(len(value), dtype=bool)
     amounts = np.where(some, value, 0.0)
     return ValueModel(
         any=fit_booster(PARAMETERS, matrix, some.astype(np.float64), categories, ROUNDS),
-        amount=_fit_amount(matrix[some], amounts[some], categories),
-        retained=_fit_amount(matrix[kept], amounts[kept], categories),
+        amount=_fit_amount(matrix, amounts, some, categories),
+        retained=_fit_amount(matrix, amounts, kept, categories),
     )
 
 
 def fit_interval(expected: Vector, value: Vector) -> Interval:
     """Knots of the 10 % and 90 % quantiles of the realised `value` along the `expected` one, both of shape (n,)."""
-    order = np.argsort(expected, kind="stable")
-    groups = np.array_split(order, min(KNOTS, max(1, len(order) // 30)))
-    rows = [(float(expected[g].mean()), *(float(q) for q in np.quantile(value[g], [LOW, HIGH]))) for g in groups]
-    distinct = {knot: (low, high) for knot, low, high in rows}
-    knots = sorted(distinct)
+    count = min(KNOTS, max(1, len(expected) // 30))
+    edges = np.unique(np.quantile(expected, np.linspace(0, 1, count + 1)))  # equal expectations share a knot
+    group = np.searchsorted(edges[1:-1], expected, side="right")
+    rows = [(expected[group == g].mean(), *np.quantile(value[group == g], [LOW, HIGH])) for g in np.unique(group)]
     return Interval(
-        expected=tuple(knots), low=tuple(distinct[k][0] for k in knots), high=tuple(distinct[k][1] for k in knots)
+        expected=tuple(float(row[0]) for row in rows),
+        low=tuple(float(row[1]) for row in rows),
+        high=tuple(float(row[2]) for row in rows),
     )
 
 
-def _fit_amount(matrix: Matrix, amounts: Vector, categories: Sequence[int]) -> str:
-    return fit_booster(AMOUNT, matrix, amounts, categories, ROUNDS)
+def _fit_amount(matrix: Matrix, amounts: Vector, rows: NDArray[np.bool_], categories: Sequence[int]) -> str:
+    """The amount of the chosen rows; the constant 0 where none of them brought anything."""
+    if not amounts[rows].any():
+        return fit_booster(PARAMETERS | {"objective": "regression"}, matrix, np.zeros(len(amounts)), categories, 1)
+    return fit_booster(AMOUNT, matrix[rows], amounts[rows], categories, ROUNDS)

@@ -12,9 +12,10 @@ from features.errors import RemoraError
 from features.point_in_time import Tables
 from features.settings import Definition, Settings
 from monitoring.findings import CutoffFinding, Outlook, Part
+from training.fit import training_counts
 from training.gate import TooFewChurners, require_churners
 from training.labels import TABLE_OF, churned, definition_of
-from training.split import Plan, folds
+from training.split import Plan
 from training.targets import Targets, churn_plan, targets
 
 Outcomes = Mapping[int, pl.DataFrame]
@@ -50,7 +51,7 @@ def prospect(source: Source, as_of: int, settings: Settings) -> Prospect:
         return Prospect(Outlook(possible=possible, definition=settings.churn.definition, obstacles=error.problems), {})
     aims, obstacles = _aims(past, as_of, settings)
     outcomes = aims.outcomes if aims else _outcomes(past.tables, intended, definition, settings)
-    churners = training_churners(outcomes, aims.churn) if aims else None
+    churners = training_counts(outcomes, aims.churn)[0] if aims else None
     outlook = Outlook(
         possible=possible,
         definition=definition,
@@ -74,13 +75,6 @@ def value_question(tables: Tables, settings: Settings) -> str | None:
         return None
     return ('Do transactions hold the invoices of the subscriptions? If so set [value] source = "transactions" (or '
             '"subscriptions"); if they are sold besides, "both".')  # fmt: skip
-
-
-def training_churners(outcomes: Outcomes, plan: Plan) -> int:
-    """Churners that will train: those set aside for calibration and test do not count."""
-    rows = pl.concat([outcomes[cutoff] for cutoff in plan.training])
-    fold = pl.Series("fold", folds(rows["customer_id"]))
-    return int(rows.filter(fold > (0 if plan.later_period else 1))["churned"].sum())
 
 
 def _aims(past: Source, as_of: int, settings: Settings) -> tuple[Targets | None, tuple[str, ...]]:

@@ -45,11 +45,14 @@ def demo(
     folder: Annotated[Path, typer.Option(help="Where the simulated company goes.")] = Path("demo-company"),
     customers: Annotated[int, typer.Option(help="Customers ever won.")] = 2000,
     months: Annotated[int, typer.Option(help="Months of history.")] = 30,
+    as_json: Json = False,
 ) -> None:
     """Everything on a simulated company: data, check, training, scores, drift; then what to open."""
     from serving.demo import run_demo
 
-    run_demo(folder, customers, months)
+    told = run_demo(folder, customers, months, quiet=as_json)
+    if as_json:
+        tell(True, told)
 
 
 @app.command()
@@ -205,10 +208,16 @@ def serve(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     config: Config = None,
+    as_json: Json = False,
 ) -> None:
     """API and workbench on 127.0.0.1."""
     from features.settings import load_settings
+    from serving.service import HOST
     from serving.service import serve as run
+
+    url = f"http://{HOST}:{port}/"
+    tell(as_json, {"url": url, "workers": workers}, f"Serving on {url} (Ctrl+C ends it)")
+    sys.stdout.flush()
 
     run(load_settings(config), port, workers)
 

@@ -40,7 +40,7 @@ def steps(what: str) -> Iterator[Callable[[str], None]]:
 def fail(error: RemoraError) -> None:
     """Print every problem of a user's mistake, one line each, without a traceback."""
     for problem in error.problems:
-        err.print(f"remora: {problem}", style="red", markup=False, highlight=False)
+        err.print(f"remora: {problem}", style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def money(amount: float | None) -> str:

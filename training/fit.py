@@ -1,5 +1,6 @@
 """Fitting on snapshots: which rows train, calibrate and test, and the models that come of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from models.lifetime_value import ValueModel, fit_interval, fit_value
 from models.manifest import Calibration, FeatureColumn, Interval
 from models.matrix import to_matrix
 from training.snapshots import Snapshots
-from training.split import Plan
+from training.split import Plan, folds
 from training.targets import Targets
 
 
@@ -48,6 +49,14 @@ def roles(rows: pl.DataFrame, plan: Plan) -> Roles:
     return Roles(
         rows.filter(trains & (fold > 1)), rows.filter(calibrates & (fold == 1)), rows.filter(tests & (fold == 0))
     )
+
+
+def training_counts(outcomes: Mapping[int, pl.DataFrame], plan: Plan) -> tuple[int, int]:
+    """Churners and stayers among the rows that will train, from `outcomes` (cut-off → customer_id, churned)."""
+    labels = pl.concat([outcomes[cutoff].with_columns(as_of=pl.lit(cutoff, pl.Int64)) for cutoff in plan.training])
+    training = roles(labels.with_columns(pl.Series("fold", folds(labels["customer_id"]))), plan).training
+    churners = int(training["churned"].sum())
+    return churners, training.height - churners
 
 
 def fit(snapshots: Snapshots, targets: Targets) -> Fits:

@@ -19,6 +19,15 @@ class GateDecision:
     refusals: tuple[str, ...]
 
 
+def require_both(churners: int, stayers: int) -> None:
+    """Raise TooFewChurners before fitting where training has only one class."""
+    if min(churners, stayers) == 0:
+        raise TooFewChurners(
+            f"refused: {churners:,} churners and {stayers:,} who stayed in training: with one class there is nothing "
+            "to tell apart; check the [churn] definition, or score by the rules alone, which need no model"
+        )
+
+
 def require_churners(churners: int, needed: int) -> None:
     """Raise TooFewChurners before fitting where training has fewer than `needed` churners."""
     if churners < needed:

@@ -57,7 +57,8 @@ def value_source_of(tables: Tables, value: Value) -> ValueSource | None:
                 'source = "transactions", "subscriptions" or "both" (both counts an invoice for a '
                 "subscription twice)"
             )
-        return there[0] if there else None
+        own: list[ValueSource] = ["labels"] if _brings_value(tables) else []
+        return next(iter([*there, *own]), None)
     needed = ("transactions", "subscriptions") if value.source == "both" else (value.source,)
     missing = [name for name in needed if name not in tables]
     if missing:
@@ -106,12 +107,20 @@ def churned(tables: Tables, as_of: int, definition: Definition, churn: Churn) ->
 def realised_value(tables: Tables, as_of: int, source: ValueSource, horizon_days: int, measure: str) -> pl.DataFrame:
     """customer_id, value: money over [as_of, as_of + horizon) of those who brought any."""
     end = as_of + horizon_days * DAY
+    if source == "labels":
+        return _collect(
+            tables["labels"].filter(nw.col("as_of") == as_of).group_by("customer_id").agg(nw.col("value").max())
+        )
     parts = []
     if source in ("transactions", "both"):
         parts.append(_traded(tables["transactions"], as_of, end, measure))
     if source in ("subscriptions", "both"):
         parts.append(_subscribed(tables["subscriptions"], as_of, end))
     return pl.concat(parts).group_by("customer_id").agg(pl.col("value").sum()).sort("customer_id")
+
+
+def _brings_value(tables: Tables) -> bool:
+    return "labels" in tables and "value" in tables["labels"].collect_schema().names()
 
 
 def labelled_cutoffs(tables: Tables) -> list[int]:

@@ -28,12 +28,12 @@ from training.evaluate import (
     evaluate_value,
     value_baselines,
 )
-from training.fit import Fits, Roles, fit, importance, roles
-from training.gate import GateDecision, gate, require_churners
+from training.fit import Fits, Roles, fit, importance, roles, training_counts
+from training.gate import GateDecision, gate, require_both, require_churners
 from training.labels import at_stake
 from training.metrics import Floats
 from training.snapshots import Snapshots, fit_population, steady, take
-from training.split import Plan, folds
+from training.split import Plan
 from training.targets import Targets, targets
 
 RECENCY_OF = {
@@ -85,7 +85,9 @@ def train(
     past = source.until(as_of)
     progress("labels")
     aims = targets(past, as_of, settings)
-    require_churners(training_churners(aims), settings.gate.min_churners)
+    churners, stayers = training_counts(aims.outcomes, aims.churn)
+    require_churners(churners, settings.gate.min_churners)
+    require_both(churners, stayers)
     fitted = fit_population(past, aims.churn.calibration, aims.definition, settings)
     snapshots = take(past, aims, fitted, settings, lambda step: progress(f"features {step}"))
     progress("fit")
@@ -103,20 +105,8 @@ def train(
     metrics = {"gain": gains, "roc_auc": churn.model.roc_auc.model_dump()}
     bundle = write_bundle(place / "bundle", parts.model_copy(update={"metrics": metrics}), **files)
     training = _dealt(snapshots, aims.churn).training
-    churners = int(training["churned"].sum())
     decision = gate(churn, churners, settings.gate)
     return Candidate(as_of, aims, snapshots, bundle, churn, value, decision, training.height, churners, gains)
-
-
-def training_churners(aims: Targets) -> int:
-    """Churners among the rows that will train."""
-    rows = [
-        frame.with_columns(as_of=pl.lit(c, pl.Int64)) for c, frame in aims.outcomes.items() if c in aims.churn.training
-    ]
-
-    labels = pl.concat(rows)
-    labels = labels.with_columns(pl.Series("fold", folds(labels["customer_id"])))
-    return int(roles(labels, aims.churn).training["churned"].sum())
 
 
 def judge_churn(
@@ -141,8 +131,9 @@ def judge_value(bundle: Bundle, snapshots: Snapshots, aims: Targets, settings: S
     test = roles(rows, aims.value).test
     predicted = bundle.predict(bundle.matrix(test)).expected_value
     assert predicted is not None
-    spend, days = past_spend(test, aims.value_source)
-    baselines = value_baselines(spend, days, settings.value_horizon_days)
+    baselines = {}
+    if aims.value_source != "labels":
+        baselines = value_baselines(*past_spend(test, aims.value_source), settings.value_horizon_days)
     return evaluate_value(
         test["value"].to_numpy(),
         predicted,

@@ -1,6 +1,6 @@
 """Features and outcomes at every cut-off, in one frame: what a model learns from and is tested on."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -58,7 +58,8 @@ def take(
         progress(f"{moment(as_of):%Y-%m-%d}: {wide.height:,} customers")
     rows = steady(pl.concat(frames, how="diagonal")).with_columns(fold=pl.lit(0, pl.Int64))
     rows = rows.with_columns(pl.Series("fold", folds(rows["customer_id"])))
-    columns, left_out = choose(rows, targets.churn.training, settings, fitted.static)
+    training = {*targets.churn.training, *(targets.value.training if targets.value else ())}
+    columns, left_out = choose(rows, training, settings, fitted.static)
     return Snapshots(rows, columns, left_out, fitted)
 
 
@@ -68,7 +69,7 @@ def steady(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def choose(
-    rows: pl.DataFrame, training: Sequence[int], settings: Settings, static: Collection[str]
+    rows: pl.DataFrame, training: Collection[int], settings: Settings, static: Collection[str]
 ) -> tuple[tuple[FeatureColumn, ...], dict[str, str]]:
     """Features that may train, with the levels of categories; and the others, each with the reason."""
     seen = rows.filter(pl.col("as_of").is_in(training) & pl.col("at_stake"))

@@ -46,13 +46,12 @@ def targets(source: Source, as_of: int, settings: Settings) -> Targets:
     Raises SplitError, LabelError: history too short, tables and definition do not fit.
     """
     definition = definition_of(source.tables, settings.churn)
-    begins = beginnings(source.tables)
     churn = churn_plan(source.tables, as_of, definition, settings)
     outcomes = {c: churned(source.tables, c, definition, settings.churn) for c in churn.cutoffs}
     rates = {cutoff: float(outcome["churned"].mean() or 0.0) for cutoff, outcome in outcomes.items()}  # type: ignore[arg-type]
     churn, warnings = believable(churn, rates, _stopped(source, churn, definition, settings))
     value_source = value_source_of(source.tables, settings.value)
-    value = _value_plan(as_of, churn, definition, value_source, settings, begins)
+    value = _value_plan(source.tables, as_of, churn, definition, value_source, settings)
     found = Targets(definition, churn, outcomes, value_source, value, tuple(warnings))
     missing = {c: churned(source.tables, c, definition, settings.churn) for c in found.cutoffs if c not in outcomes}
     return replace(found, outcomes=outcomes | missing)
@@ -68,20 +67,20 @@ def churn_plan(tables: Tables, as_of: int, definition: Definition, settings: Set
 
 
 def _value_plan(
-    as_of: int,
-    churn: Plan,
-    definition: Definition,
-    value_source: ValueSource | None,
-    settings: Settings,
-    begins: Mapping[str, int],
+    tables: Tables, as_of: int, churn: Plan, definition: Definition, source: ValueSource | None, settings: Settings
 ) -> Plan | None:
     """The churn model's cut-offs where value is known there too, else cut-offs that the value horizon allows."""
-    if value_source is None:
+    horizon = settings.value_horizon_days
+    if source is None:
         return None
-    if definition == "labelled" or churn.test + settings.value_horizon_days * DAY <= as_of:
+    if source == "labels" or churn.test + horizon * DAY <= as_of:
         return churn
-    first = min(begins[name] for name in ("transactions", "subscriptions") if name in begins)
-    return plan(as_of, settings.value_horizon_days, settings.snapshots.every_days, settings.snapshots.count, first)
+    if definition == "labelled":
+        closed = [cutoff for cutoff in labelled_cutoffs(tables) if cutoff + horizon * DAY <= as_of]
+        return labelled_plan(closed, horizon) if closed else None
+    begins = beginnings({name: tables[name] for name in ("transactions", "subscriptions") if name in tables})
+    snapshots = settings.snapshots
+    return plan(as_of, horizon, snapshots.every_days, snapshots.count, min(begins.values())) if begins else None
 
 
 def _stopped(source: Source, churn: Plan, definition: Definition, settings: Settings) -> dict[int, str | None]:

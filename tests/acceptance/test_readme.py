@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,7 @@ TABLES = ("customers", "subscriptions", "usage_events", "nps_responses", "ticket
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working folder with `.venv` and `my-data`, as a reader of README would have."""
     place = tmp_path_factory.mktemp("readme")
     simulate(place / "whole", customers=2000, months=30)
@@ -29,7 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     for name in TABLES:
         shutil.copy(place / "whole" / f"{name}.parquet", place / "my-data")
     (place / ".venv").symlink_to(Path(sys.prefix))
-    yield place
+    return place
 
 
 def test_readme_has_commands() -> None:

@@ -87,7 +87,6 @@ def test_few_rows_make_one_knot() -> None:
     )
 
 
-@pytest.mark.xfail(strict=True, reason="models/lifetime_value.py: of groups with one expectation the last speaks")
 def test_equal_expectations_make_one_knot_of_all_their_values() -> None:
     """A run of ties longer than a group must not be told by its last rows alone."""
     value = np.concatenate([np.full(300, 100.0), np.zeros(300)])
@@ -95,7 +94,6 @@ def test_equal_expectations_make_one_knot_of_all_their_values() -> None:
     assert (found.low, found.high) == ((0.0,), (100.0,))
 
 
-@pytest.mark.xfail(strict=True, reason="models/lifetime_value.py: LightGBM refuses no rows, and tweedie all zeros")
 @pytest.mark.parametrize(
     ("value", "stayed"),
     [

@@ -21,17 +21,6 @@ pytestmark = pytest.mark.filterwarnings(MLFLOW)
 WINDOW = dt.timedelta(days=90 + 14)
 
 
-def history(trained: Trained, date: dt.datetime, folder: Path, flip: bool = False) -> pl.DataFrame:
-    """The store's history after the company was scored at `date`; `flip` turns the probabilities round."""
-    past = trained.source.until(micros(date))
-    rows = score(past, micros(date), trained.candidate.bundle, trained.settings, date)
-    if flip:
-        rows = rows.with_columns(churn_probability=1 - pl.col("churn_probability"))
-    with open_store(folder / "store.db") as store:
-        store.save(rows)
-        return store.history(trained.date)
-
-
 def watched(
     trained: Trained, kept: pl.DataFrame, source: Source | None = None, gate: Gate | None = None
 ) -> MonitorReport:
@@ -41,7 +30,12 @@ def watched(
 
 @pytest.fixture(scope="module")
 def closed(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> pl.DataFrame:
-    return history(trained, trained.date - WINDOW, tmp_path_factory.mktemp("closed"))
+    """The store's history after the company was scored one window ago."""
+    date = trained.date - WINDOW
+    rows = score(trained.source.until(micros(date)), micros(date), trained.candidate.bundle, trained.settings, date)
+    with open_store(tmp_path_factory.mktemp("closed") / "store.db") as store:
+        store.save(rows)
+        return store.history(trained.date)
 
 
 @pytest.fixture(scope="module")
@@ -92,12 +86,12 @@ def test_nothing_is_due_while_model_and_world_agree(report: MonitorReport) -> No
     assert (report.retraining_due, report.reasons) == (False, ())
 
 
-def test_a_window_that_is_open_by_a_day_is_not_judged(trained: Trained, tmp_path: Path) -> None:
-    kept = history(trained, trained.date - WINDOW + dt.timedelta(days=1), tmp_path)
-    assert kept.height > 100
-    found = outcomes(trained.source, trained.as_of, trained.candidate.bundle, trained.settings, kept)
-    assert found.height == 0
-    assert watched(trained, kept).realised.status == "not enough closed rows"
+def test_a_window_that_is_open_by_a_day_is_not_judged(trained: Trained, closed: pl.DataFrame) -> None:
+    def judged(kept: pl.DataFrame) -> int:
+        return outcomes(trained.source, trained.as_of, trained.candidate.bundle, trained.settings, kept).height
+
+    assert judged(closed) > 100
+    assert judged(closed.with_columns(as_of=pl.col("as_of") + dt.timedelta(days=1))) == 0
 
 
 def test_without_earlier_scores_only_drift_speaks(trained: Trained, tmp_path: Path) -> None:
@@ -111,8 +105,8 @@ def test_too_few_churners_are_not_judged(trained: Trained, closed: pl.DataFrame)
     assert watched(trained, closed, gate=Gate(min_churners=5000)).realised.status == "not enough closed rows"
 
 
-def test_a_model_that_turned_out_wrong_is_to_be_retrained(trained: Trained, tmp_path: Path) -> None:
-    found = watched(trained, history(trained, trained.date - WINDOW, tmp_path, flip=True))
+def test_a_model_that_turned_out_wrong_is_to_be_retrained(trained: Trained, closed: pl.DataFrame) -> None:
+    found = watched(trained, closed.with_columns(churn_probability=1 - pl.col("churn_probability")))
     assert found.retraining_due
     assert found.realised.below_gate
     assert any("calibration error" in reason for reason in found.reasons)

@@ -209,7 +209,6 @@ def test_the_churners_that_are_counted_are_those_that_would_train(tmp_path: Path
 
 
 @pytest.mark.parametrize("churners", [0, 1])
-@pytest.mark.xfail(strict=True, reason="training/pipeline.py: one class gives a base rate of 0 or 1, and a traceback")
 def test_with_the_bound_lowered_one_class_is_still_a_sentence(tmp_path: Path, churners: int) -> None:
     """[gate] min_churners = 0 is a setting; what follows from it is a mistake to be told, not a bug."""
     from features.errors import RemoraError

@@ -44,7 +44,7 @@ class Record:
         return (self.home / "champion").read_text()
 
 
-def other_bundle(trained: Trained, folder: Path) -> Bundle:
+def other_bundle(trained: Trained) -> Bundle:
     """The draft of the training: the same models, another id."""
     draft = trained.candidate.bundle.folder.parent / "draft"
     found = Bundle.load(draft)
@@ -66,8 +66,8 @@ def test_what_the_gate_refused_is_not_promoted(record: Record) -> None:
         promote(record.home, force_reason="  ")
 
 
-def test_a_reason_overrules_it_and_is_kept(record: Record, tmp_path: Path) -> None:
-    refused = record.add(*NUMBERS, bundle=other_bundle(record.trained, tmp_path))
+def test_a_reason_overrules_it_and_is_kept(record: Record) -> None:
+    refused = record.add(*NUMBERS, bundle=other_bundle(record.trained))
     promote(record.home, refused.number, "the pilot needs one")
     assert registry.version(record.home, refused.number).champion
     assert _tags(record, refused)["promotion.forced"] == "the pilot needs one"
@@ -90,31 +90,26 @@ def test_the_session_champion_was_forced(trained: Trained) -> None:
     Bundle.load(trained.home / "bundles" / trained.candidate.bundle.id).check_golden()
 
 
-def test_an_older_version_may_come_back(record: Record, tmp_path: Path) -> None:
-    newer = record.add(bundle=other_bundle(record.trained, tmp_path))
-    promote(record.home)
-    assert record.pointer.strip() == newer.bundle_id
-    promote(record.home, "1", "the newer one was worse")
-    assert record.pointer.strip() == record.trained.candidate.bundle.id
-    assert registry.version(record.home, "1").champion
-
-
-def test_the_pointer_is_replaced_in_one_step(record: Record, tmp_path: Path) -> None:
+def test_the_pointer_is_replaced_in_one_step_and_may_go_back(record: Record) -> None:
     """The old file is never written to: who has it open reads the old name to the end."""
-    record.add(bundle=other_bundle(record.trained, tmp_path))
+    newer = record.add(bundle=other_bundle(record.trained))
     pointer = record.home / "champion"
     with pointer.open() as still:
         inode = pointer.stat().st_ino
         promote(record.home)
         assert still.read().strip() == record.trained.candidate.bundle.id
     assert pointer.stat().st_ino != inode
+    assert record.pointer.strip() == newer.bundle_id
     assert [file.name for file in record.home.iterdir() if file.name.startswith("champion")] == ["champion"]
+    promote(record.home, "1", "the newer one was worse")
+    assert record.pointer.strip() == record.trained.candidate.bundle.id
+    assert registry.version(record.home, "1").champion
 
 
 @pytest.mark.parametrize("damage", ["cut off", "rewritten"])
-def test_a_damaged_bundle_is_not_promoted_and_the_old_one_stays(record: Record, tmp_path: Path, damage: str) -> None:
+def test_a_damaged_bundle_is_not_promoted_and_the_old_one_stays(record: Record, damage: str) -> None:
     """Damaged where MLflow keeps it. The rewritten one has right hashes, and would abort the process that loads it."""
-    bundle = other_bundle(record.trained, tmp_path)
+    bundle = other_bundle(record.trained)
     before, newer = record.pointer, record.add(bundle=bundle)
     kept = next(record.trained.home.glob(f"artifacts/{newer.run_id}/**/bundle"))
     text = (kept / "churn.txt").read_text()

@@ -155,7 +155,6 @@ def test_the_embargo_holds_in_a_real_training(trained: Trained) -> None:
     assert max(dealt.test["as_of"]) + window <= trained.as_of
 
 
-@pytest.mark.xfail(strict=True, reason="training/snapshots.py: only the churn cut-offs are looked at")
 def test_a_feature_unknown_at_a_value_cut_off_does_not_train(tmp_path: Path) -> None:
     """A value horizon longer than the churn window trains at earlier cut-offs, where more windows are too long."""
     opened = source(tmp_path, "polars", {"transactions": shop(120, days=420)})

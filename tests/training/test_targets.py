@@ -149,7 +149,6 @@ def test_labels_of_ones_own_bring_their_cut_offs(tmp_path: Path) -> None:
     assert found.outcomes[at(100)]["churned"].sum() == 20
 
 
-@pytest.mark.xfail(strict=True, reason="training/targets.py: with labels the value window may be open")
 def test_value_beside_labels_waits_for_its_window_to_close(tmp_path: Path) -> None:
     """The latest labels are 100 days old; a year of value cannot be known for them."""
     tables = {"labels": LABELS, "transactions": shop(80)}
@@ -158,7 +157,6 @@ def test_value_beside_labels_waits_for_its_window_to_close(tmp_path: Path) -> No
     assert found.value is None or found.value.test + 365 * DAY <= NOW
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="training/targets.py: min() of no beginnings")
 def test_an_empty_table_of_value_does_not_crash(tmp_path: Path) -> None:
     used = rows(
         "customer_id occurred_at feature",
