@@ -27,10 +27,11 @@ check: .venv/ready
 	$(BIN)/lint-imports
 
 bench-speed: .venv/ready
-	$(BIN)/python tests/benchmarks/speed.py
+	PYTHONPATH=. $(BIN)/python tests/benchmarks/speed.py
+	PYTHONPATH=. $(BIN)/python tests/benchmarks/answering.py
 
 bench-quality: .venv/ready
-	$(BIN)/python tests/benchmarks/quality.py
+	PYTHONPATH=. $(BIN)/python tests/benchmarks/quality.py
 
 # uv makes this fast; every package is checked against its hash
 .venv/ready: requirements.lock pyproject.toml

@@ -56,7 +56,7 @@ class Running:
 @contextmanager
 def running(folder: Path) -> Iterator[Running]:
     """Serve the home `folder` until the end of the `with`; the process is ended by its id."""
-    port, log = _free_port(), folder.parent / f"{folder.name}.log"
+    port, log = free_port(), folder.parent / f"{folder.name}.log"
     code = (
         "import sys; from pathlib import Path; from features.settings import load_settings; "
         "from serving.service import serve; "
@@ -93,7 +93,7 @@ def _wait_for_answer(service: Running, child: subprocess.Popen[bytes]) -> None:
     raise AssertionError(f"the service did not start:\n{service.log.read_text()}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
