@@ -69,8 +69,10 @@ def fit_calibration(raw: Vector, churned: Vector) -> Calibration:
     if fewest == 0:
         return Calibration()
     odds = _logit(raw)
-    slope, intercept = _line(odds, churned) if fewest >= ENOUGH_FOR_A_SLOPE else (1.0, _level(odds, churned))
-    return Calibration(slope=slope, intercept=intercept) if slope > 0 else Calibration()
+    slope, intercept = _line(odds, churned) if fewest >= ENOUGH_FOR_A_SLOPE else (0.0, 0.0)
+    if slope <= 0:  # too few rows for a slope, or none that keeps the order of the scores
+        slope, intercept = 1.0, _level(odds, churned)
+    return Calibration(slope=slope, intercept=intercept)
 
 
 def _line(odds: Vector, churned: Vector) -> tuple[float, float]:

@@ -65,7 +65,9 @@ def init(
     """Propose a remora.toml: mapping, definition, horizons, profile columns."""
     from features.mapping import propose
     from features.settings import SettingsError
+    from serving.errors import require_folder
 
+    require_folder(file)
     if file.exists() and not force and not as_json:
         raise SettingsError(f"{file}: exists already; name another file with --out, or replace it with --force")
     toml = propose(data).to_toml()
@@ -99,10 +101,12 @@ def features(
     """Write the features of every customer as of a date."""
     from features.build import build
     from features.clock import micros
+    from serving.errors import require_folder
     from training.labels import definition_of
     from training.snapshots import fit_population
 
     settings, source = _opened(data, config)
+    require_folder(file)
     at = micros(_date(source, settings, as_of))
     with steps("features"):
         fitted = fit_population(source, at, definition_of(source.tables, settings.churn), settings)
@@ -243,16 +247,25 @@ def monitor(
 @app.command()
 def run(data: Data, as_of: AsOf = None, config: Config = None, as_json: Json = False) -> None:
     """The scheduled job: check, score, monitor. Exit code 3 when retraining is due."""
-    from serving.printout import monitored, scored
+    from features.clock import micros, now
+    from monitoring.readiness import readiness
+    from serving.printout import checked, monitored, scored
     from serving.score import run_score
 
     settings, source = _opened(data, config)
     date = _date(source, settings, as_of)
+    with steps("check"):
+        readiness_data, words = checked(readiness(source, micros(date), settings, now()))
+    bundle = _champion(settings)
     with steps(f"score as of {date:%Y-%m-%d}") as step, _store(settings) as store:
-        rows = run_score(source, date, _champion(settings), settings, store, None, False, step)
+        rows = run_score(source, date, bundle, settings, store, None, False, step)
     summary, table = scored(rows, None)
+    if bundle is None:
+        tell(as_json, {"check": readiness_data, "scores": summary, "monitor": None}, words, table)
+        return
     report, files = _monitor(source, settings, date, html=False)
-    tell(as_json, {"scores": summary, "monitor": report.model_dump(mode="json")}, table, *monitored(report, files))
+    told = {"check": readiness_data, "scores": summary, "monitor": report.model_dump(mode="json")}
+    tell(as_json, told, words, table, *monitored(report, files))
     if report.retraining_due:
         raise typer.Exit(3)
 
@@ -272,11 +285,12 @@ def _opened(data: str, config: Path | None, adds_money: bool = True) -> "tuple[S
 
 
 def _date(source: "Source", settings: "Settings", day: str | None) -> dt.datetime:
-    """The date of --as-of, or the day after the last event that is not in the future."""
+    """The date of --as-of in the company's zone, or the day after the last event that is not in the future."""
     from features.asof import default_as_of
     from features.clock import now, start_of
 
-    return start_of(day, settings.company.zone) if day else default_as_of(source, settings, now())
+    date = start_of(day, settings.company.zone) if day else default_as_of(source, settings, now())
+    return date.astimezone(settings.company.zone)
 
 
 def _store(settings: "Settings") -> "Store":

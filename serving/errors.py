@@ -1,6 +1,18 @@
 """Every family of user errors and what a door answers to it: an exit code and an HTTP status, said once."""
 
+from pathlib import Path
+
 from features.errors import RemoraError
+
+
+class NoFolderError(RemoraError):
+    """A file is to be written where there is no folder."""
+
+
+def require_folder(file: Path) -> None:
+    """Raise NoFolderError when `file` cannot be written for want of a folder."""
+    if not file.parent.is_dir():
+        raise NoFolderError(f"--out {file}: there is no folder {file.parent}; make it, or name another file")
 
 
 class RequestError(RemoraError):

@@ -8,6 +8,7 @@ import polars as pl
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from monitoring.findings import Readiness
 from monitoring.pipeline import MonitorReport
 from serving.score import NO_MODEL
 from serving.terminal import money
@@ -52,6 +53,13 @@ def scored(rows: pl.DataFrame, file: Path | None) -> tuple[dict[str, Any], Rende
     words += f" ({shown}), {money(float(total))} at risk" if bands else ""
     words += " (rules only: no model promoted)" if data["model_version"] == NO_MODEL else ""
     return data, Text(words + (f" → {file}" if file else ""))
+
+
+def checked(report: Readiness) -> tuple[dict[str, Any], RenderableType]:
+    """What to correct and what to look at, in a line each; the whole report comes from `remora check`."""
+    data = {"errors": list(report.errors), "warnings": list(report.warnings)}
+    lines = [f"correct: {error}" for error in report.errors]
+    return data, Text("\n".join([*lines, f"{len(report.warnings)} things to look at: see `remora check`"]))
 
 
 def monitored(report: MonitorReport, files: Sequence[Path]) -> tuple[RenderableType, ...]:

@@ -27,6 +27,7 @@ from models.rules import (
     risk_band,
     rule_reasons,
 )
+from serving.errors import require_folder
 from serving.store import Store
 from training.labels import at_stake, definition_of
 from training.snapshots import steady
@@ -52,7 +53,8 @@ def run_score(
 ) -> pl.DataFrame:
     """Score into the store, then into `file` if asked. The store commits first; a rerun repairs the file."""
     _refuse_the_past(bundle, micros(date), backfill)
-    _refuse_no_folder(file)
+    if file is not None:
+        require_folder(file)
     past = source.until(micros(date))
     rows = score(past, micros(date), bundle, settings, now(), progress)
     progress("store")
@@ -150,11 +152,6 @@ def _refuse_the_past(bundle: Bundle | None, as_of: int, backfill: bool) -> None:
         f"--as-of {moment(as_of):%Y-%m-%d} lies before the model's training date {trained}: the model "
         "has seen what it would predict; score a later date, or add --backfill, which marks the rows"
     )
-
-
-def _refuse_no_folder(file: Path | None) -> None:
-    if file is not None and not file.parent.is_dir():
-        raise ScoringError(f"--out {file}: there is no folder {file.parent}; make it, or name another file")
 
 
 def _ruled(wide: pl.DataFrame, rules: Rules) -> pl.DataFrame:

@@ -162,7 +162,7 @@ def _parts(
 ) -> ManifestParts:
     churn = settings.churn
     return ManifestParts(
-        as_of=moment(as_of),
+        as_of=moment(as_of).astimezone(settings.company.zone),
         churn=ChurnPart(
             definition=aims.definition,
             horizon_days=churn.horizon_days,

@@ -1,5 +1,6 @@
 """Promotion: from a registered version through the gate to the bundle that serves."""
 
+import os
 from pathlib import Path
 
 from features.errors import RemoraError
@@ -31,6 +32,6 @@ def promote(home: Path, number: str | None = None, force_reason: str | None = No
 
 def _point(pointer: Path, name: str) -> None:
     """Replace the pointer in one step: a reader sees the old name or the new one."""
-    beside = pointer.with_suffix(".new")
+    beside = pointer.with_name(f".{pointer.name}.{os.getpid()}")
     beside.write_text(name + "\n", encoding="utf-8")
     beside.replace(pointer)

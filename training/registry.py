@@ -176,13 +176,17 @@ def _parameters(candidate: Candidate, settings: Settings) -> dict[str, Any]:
     return flat | {
         "churn.definition": aims.definition,
         "value.source": aims.value_source,
-        "as_of": f"{moment(candidate.as_of):%Y-%m-%d}",
-        "cutoffs.training": ", ".join(f"{moment(c):%Y-%m-%d}" for c in aims.churn.training),
-        "cutoffs.test": f"{moment(aims.churn.test):%Y-%m-%d}",
+        "as_of": _day(candidate.as_of, settings),
+        "cutoffs.training": ", ".join(_day(cutoff, settings) for cutoff in aims.churn.training),
+        "cutoffs.test": _day(aims.churn.test, settings),
         "split": candidate.churn.split,
         "features.count": len(candidate.snapshots.columns),
         "git.commit": _commit(),
     }
+
+
+def _day(cutoff: int, settings: Settings) -> str:
+    return f"{moment(cutoff).astimezone(settings.company.zone):%Y-%m-%d}"
 
 
 def _metrics(candidate: Candidate) -> dict[str, float]:

@@ -49,15 +49,24 @@ def test_the_same_text_again_with_the_rows_in_another_order(text: str) -> None:
 def test_platt_is_logistic_regression_without_a_penalty(
     centre: float, spread: float, slope: float, intercept: float
 ) -> None:
-    """Also for a model that is far too sure of itself (small slopes)."""
+    """Also for a model that is far too sure of itself (small slopes): the gradient of the likelihood is zero there."""
     for seed in range(4):
         rng = np.random.default_rng(seed)
         odds = rng.normal(centre, spread, 400)
         churned = (rng.random(400) < 1 / (1 + np.exp(-(slope * odds + intercept)))).astype(np.float64)
-        theirs = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(odds[:, None], churned)
         found = fit_calibration(1 / (1 + np.exp(-odds)), churned)
-        assert found.slope == pytest.approx(theirs.coef_[0, 0], rel=1e-3)
-        assert found.intercept == pytest.approx(theirs.intercept_[0], rel=1e-3, abs=1e-3)
+        excess = 1 / (1 + np.exp(-(found.slope * odds + found.intercept))) - churned
+        assert abs(excess.mean()) < 1e-6
+        assert abs((excess * odds).mean()) < 1e-6 * spread
+
+
+def test_platt_agrees_with_scikit_learn_on_one_case() -> None:
+    rng = np.random.default_rng(0)
+    odds = rng.normal(-2, 1.5, 400)
+    churned = (rng.random(400) < 1 / (1 + np.exp(-(0.7 * odds + 0.3)))).astype(np.float64)
+    theirs = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(odds[:, None], churned)
+    found = fit_calibration(1 / (1 + np.exp(-odds)), churned)
+    assert (found.slope, found.intercept) == pytest.approx((theirs.coef_[0, 0], theirs.intercept_[0]), rel=1e-4)
 
 
 def test_with_few_churners_only_the_level_is_fitted() -> None:

@@ -11,6 +11,8 @@ from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service as Driver
 from selenium.webdriver.common.by import By
+from selenium.webdriver.support.expected_conditions import url_contains
+from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.serving.running import ACTION, Running
 
@@ -109,7 +111,6 @@ def test_the_form_filters(service: Running, browser: webdriver.Chrome) -> None:
     browser.get(service.url)
     browser.find_element(By.NAME, "owner").send_keys("Ada")
     browser.find_element(By.CSS_SELECTOR, "form button").click()
-    assert [row.get_attribute("data-customer") for row in browser.find_elements(By.CSS_SELECTOR, "tbody tr")] == [
-        "C0",
-        "ключ/7",
-    ]
+    WebDriverWait(browser, 30).until(url_contains("owner=Ada"))
+    rows = browser.find_elements(By.CSS_SELECTOR, "tbody tr")
+    assert [row.get_attribute("data-customer") for row in rows] == ["C0", "ключ/7"]
