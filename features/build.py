@@ -12,6 +12,7 @@ from features.catalog import describe
 from features.clock import DAY
 from features.engagement import engagement
 from features.nps import nps
+from features.partials import partials
 from features.point_in_time import Frame, Tables, known_before
 from features.profile import profile
 from features.ratios import across
@@ -63,24 +64,35 @@ def build(tables: Tables, as_of: int, fitted: Fitted) -> pl.DataFrame:
     exists has 0 for counts and null for what cannot be known.
     """
     known = known_before(tables, as_of)
-    return compose({name: collected(family(known, as_of, fitted)) for name, family in FAMILIES.items()}, known, as_of)
+    families = {name: collected(family(known, as_of, fitted)) for name, family in FAMILIES.items()}
+    return compose(families, known, as_of, beginnings(known))
 
 
 def build_many(tables: Tables, as_ofs: Sequence[int], fitted: Fitted) -> Iterator[pl.DataFrame]:
-    """`build` at each of `as_ofs`."""
+    """`build` at each of `as_ofs`; transactions are read once for all of them where that gives the same."""
+    shared = partials(tables, as_ofs)
+    quick: dict[str, Family] = {"rfm": lambda known, as_of, fitted: shared.rfm(as_of)} if shared else {}
+    begins = _beginnings_of_many(tables, as_ofs)
     for as_of in as_ofs:
-        yield build(tables, as_of, fitted)
+        known = known_before(tables, as_of)
+        families = {name: collected(family(known, as_of, fitted)) for name, family in {**FAMILIES, **quick}.items()}
+        yield compose(families, known, as_of, begins(as_of))
 
 
-def compose(families: Mapping[str, pl.DataFrame | None], known: Tables, as_of: int) -> pl.DataFrame:
-    """Families (name → frame by customer) side by side, over everyone known before `as_of`."""
+def compose(
+    families: Mapping[str, pl.DataFrame | None], known: Tables, as_of: int, begins: Mapping[str, int]
+) -> pl.DataFrame:
+    """Families (name → frame by customer) side by side, over everyone known before `as_of`.
+
+    `begins` (table → its first known moment) says which windows are whole.
+    """
     present = {name: frame for name, frame in families.items() if frame is not None}
     everyone = population(present, known)
     wide = reduce(lambda left, right: left.join(right, on="customer_id", how="left"), present.values(), everyone)
     filled = wide.with_columns(
         pl.col(name).fill_null(0.0) for name in wide.columns if name != "customer_id" and describe(name).zero
     )
-    seen = filled.with_columns(_too_early(filled.columns, as_of, beginnings(known)))
+    seen = filled.with_columns(_too_early(filled.columns, as_of, begins))
     return across(seen).sort("customer_id")
 
 
@@ -103,6 +115,18 @@ def beginnings(tables: Tables) -> dict[str, int]:
             first = frame.select(nw.col(happened).min().alias("first")).collect(backend="polars")["first"].item()
             found |= {name: int(first)} if first is not None else {}
     return found
+
+
+def _beginnings_of_many(tables: Tables, as_ofs: Sequence[int]) -> Callable[[int], dict[str, int]]:
+    """`beginnings` as known at each of `as_ofs`: rows that come to be known later can only move them back.
+
+    So where the earliest and the latest cut-off agree on a table, those between need not be asked.
+    """
+    first, last = (min(as_ofs), max(as_ofs)) if as_ofs else (0, 0)
+    ends = {as_of: beginnings(known_before(tables, as_of)) for as_of in {first, last}}
+    settled = {name: begin for name, begin in ends[first].items() if ends[last].get(name) == begin}
+    open_ones = {name: frame for name, frame in tables.items() if name not in settled}
+    return lambda as_of: settled | beginnings(known_before(open_ones, as_of))
 
 
 def collected(frame: Frame | None) -> pl.DataFrame | None:

@@ -6,10 +6,16 @@ import narwhals as nw
 
 from features.clock import DAY
 from features.point_in_time import Frame, Tables
-from features.windows import RHYTHM, WINDOWS, added_up, ratio, renamed, rhythm, spread, summed, trends, with_gaps
+from features.windows import WINDOWS, added_up, ratio, renamed, rhythm, spread, summed, trends, with_gaps
 
-SUMS = (*RHYTHM, "net", "spent", "spent_sq", "refunded", "returns")
-"""Additive columns of every purchase or return."""
+TOTAL = ("n", "gap_sq", "net", "spent", "spent_sq")
+"""Additive columns of a purchase or return that are summed over all time."""
+
+WINDOWED = ("n", "net", "spent", "refunded", "returns")
+"""Those that are summed over windows."""
+
+BEFORE = ("n", "spent")
+"""Those that are also summed over the same length before each window."""
 
 OPTIONAL = {"gross_margin": ("margin",), "discount": ("discounts", "discounted")}
 """Column of the input → additive columns that it makes possible."""
@@ -48,7 +54,7 @@ def orders(lines: Frame) -> Frame:
 
 
 def additive(orders: Frame) -> Frame:
-    """Additive rows (see `windows`) with SUMS; gaps are between purchases."""
+    """Additive rows (see `windows`) with TOTAL and WINDOWED; gaps are between purchases."""
     buys = nw.col("net") >= 0.0
     rows = with_gaps(orders, nw.when(buys).then(nw.col("t")))  # before all else: what it sorts should be narrow
     bought = buys.cast(nw.Float64)
@@ -65,9 +71,12 @@ def additive(orders: Frame) -> Frame:
 def features(rows: Frame, as_of: int) -> Frame:
     """The family out of additive rows, raw or partial, that lie before `as_of`."""
     extra = [name for name in EXTRA if name in rows.collect_schema().names()]
-    windowed = ["n", "net", "spent", "refunded", "returns", *extra]
-    totals = summed(rows, as_of, windowed, total=SUMS, before=("n", "spent"))
-    return totals.select(
+    return from_sums(summed(rows, as_of, [*WINDOWED, *extra], TOTAL, BEFORE), as_of)
+
+
+def from_sums(sums: Frame, as_of: int) -> Frame:
+    """The family out of what `windows.summed` makes of TOTAL, WINDOWED, BEFORE and the optional columns."""
+    return sums.with_columns(*_gaps()).select(
         "customer_id",
         *rhythm("rfm", as_of),
         *_money(),
@@ -76,8 +85,14 @@ def features(rows: Frame, as_of: int) -> Frame:
         *trends("n", "rfm_orders"),
         *trends("spent", "rfm_amount"),
         *_returns(),
-        *_extra(extra),
+        *_extra(sums.collect_schema().names()),
     )
+
+
+def _gaps() -> list[nw.Expr]:
+    """How many gaps lie between purchases, and their sum in days: what lies between the first and the last."""
+    gaps = nw.when(nw.col("n") > 1.0).then(nw.col("n") - 1.0).otherwise(0.0)
+    return [gaps.alias("gaps"), ((nw.col("last") - nw.col("first")).cast(nw.Float64) / DAY).alias("gap")]
 
 
 def _money() -> list[nw.Expr]:
@@ -96,10 +111,10 @@ def _returns() -> list[nw.Expr]:
     ]
 
 
-def _extra(extra: Sequence[str]) -> list[nw.Expr]:
-    margin = [ratio("margin_180d", "net_180d").alias("rfm_margin_rate_180d")] if "margin" in extra else []
+def _extra(present: Sequence[str]) -> list[nw.Expr]:
+    margin = [ratio("margin_180d", "net_180d").alias("rfm_margin_rate_180d")]
     discount = [ratio("discounts_365d", "discounted_365d").alias("rfm_discount_mean_365d")]
-    return margin + (discount if "discounts" in extra else [])
+    return (margin if "margin_180d" in present else []) + (discount if "discounts_365d" in present else [])
 
 
 def _known_at(present: Sequence[str]) -> nw.Expr:

@@ -6,11 +6,12 @@ two edges), which is why one implementation serves both.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import narwhals as nw
 
 from features.clock import DAY
-from features.point_in_time import Frame, between, within
+from features.point_in_time import Frame, between
 
 WINDOWS = (30, 90, 180, 365)
 """Days that every family looks back."""
@@ -32,8 +33,8 @@ def ones(column: str) -> nw.Expr:
     return (~nw.col(column).is_null()).cast(nw.Float64)
 
 
-def with_gaps(rows: Frame, moment: nw.Expr = nw.col("t")) -> Frame:
-    """Adds the gap in days to the same customer's `moment` before, its square and `gaps`; a null moment has none.
+def with_gaps(rows: Frame, moment: nw.Expr | None = None) -> Frame:
+    """Adds the gap in days to the same customer's `moment` (default: t) before, its square, and `gaps`, 1 for a gap.
 
     The one sort of a family, and most of its cost: let `rows` carry no column that can be computed afterwards.
     """
@@ -41,11 +42,32 @@ def with_gaps(rows: Frame, moment: nw.Expr = nw.col("t")) -> Frame:
     # looks up a null by label (Block.setitem of Int64 with a Series). Nulls come first, so a null breaks no gap.
     before = nw.col("moment").shift(1).over("customer_id", order_by="moment")
     return (
-        rows.with_columns(moment=moment.cast(nw.Float64))
+        rows.with_columns(moment=(nw.col("t") if moment is None else moment).cast(nw.Float64))
         .with_columns(gap=(nw.col("moment") - before) / DAY)
         .with_columns(gaps=ones("gap"), gap=nw.col("gap").fill_null(0.0))
         .with_columns(gap_sq=nw.col("gap") * nw.col("gap"))
     )
+
+
+class Span(NamedTuple):
+    """A sum of `column` over the half-open interval [start, end) of `t`."""
+
+    column: str
+    start: int
+    end: int
+
+
+def spans(
+    as_of: int, windowed: Sequence[str], before: Sequence[str] = (), windows: Iterable[int] = WINDOWS
+) -> dict[str, Span]:
+    """Name → what it sums: `NAME_30d` for names in `windowed`, `NAME_30d_before` for those in `before`, and so on."""
+    now = {f"{name}_{days}d": Span(name, as_of - days * DAY, as_of) for name in windowed for days in windows}
+    earlier = {
+        f"{name}_{days}d_before": Span(name, as_of - 2 * days * DAY, as_of - days * DAY)
+        for name in before
+        for days in windows
+    }
+    return now | earlier
 
 
 def summed(
@@ -60,18 +82,18 @@ def summed(
 
     Columns are named `NAME`, `NAME_30d`, and for names in `before` also `NAME_30d_before`, the same length before.
     """
-    parts = {f"{name}_{days}d": within(as_of, days) for name in windowed for days in windows}
-    earlier = {
-        f"{name}_{days}d_before": between(as_of - 2 * days * DAY, as_of - days * DAY, "t")
-        for name in before
-        for days in windows
-    }
     columns = {
-        name: nw.when(inside).then(nw.col(_base(name))).otherwise(0.0) for name, inside in (parts | earlier).items()
+        name: nw.when(_inside(span, as_of)).then(nw.col(span.column)).otherwise(0.0)
+        for name, span in spans(as_of, windowed, before, windows).items()
     }
     return added_up(
         rows.with_columns(**columns), ["customer_id"], [*total, *columns], nw.col("first").min(), nw.col("last").max()
     )
+
+
+def _inside(span: Span, as_of: int) -> nw.Expr:
+    """Whether a row lies in `span`; the rows are already known before `as_of`."""
+    return nw.col("t") >= span.start if span.end == as_of else between(span.start, span.end, "t")
 
 
 def added_up(rows: Frame, by: Sequence[str], sums: Sequence[str], *more: nw.Expr) -> Frame:
@@ -126,8 +148,3 @@ def renamed(column: str, feature: str, windows: Iterable[int] = WINDOWS) -> list
 def trends(column: str, feature: str, windows: Iterable[int] = WINDOWS) -> list[nw.Expr]:
     """FEATURE_trend_30d, …: each window of COLUMN against the same length before."""
     return [trend(f"{column}_{d}d", f"{column}_{d}d_before").alias(f"{feature}_trend_{d}d") for d in windows]
-
-
-def _base(name: str) -> str:
-    """Amount_sum_30d_before → the additive column it sums."""
-    return name.removesuffix("_before").rsplit("_", 1)[0]
