@@ -7,7 +7,7 @@ from features.asof import EVENT_TABLES, default_as_of, last_event
 from features.clock import day_after, micros, moment
 from features.engines import Source
 from features.errors import RemoraError
-from features.matching import resembling
+from features.proposal.matching import resembling
 from features.settings import Settings
 from monitoring.findings import Outlook, ProfileFinding, Readiness, TableFinding
 from monitoring.outlook import Prospect, prospect, value_question

@@ -63,7 +63,7 @@ def init(
     as_json: Json = False,
 ) -> None:
     """Propose a remora.toml: mapping, definition, horizons, profile columns."""
-    from features.mapping import propose
+    from features.proposal.mapping import propose
     from features.settings import SettingsError
     from serving.errors import require_folder
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from features.raw_tables import RawColumn, RawTable
+from features.proposal.raw_tables import RawColumn, RawTable
+from features.proposal.synonyms import COLUMN_NAMES, TABLE_NAMES, likeness
 from features.reader import EXPECTED
 from features.sources import TABLES, Column, Table
-from features.synonyms import COLUMN_NAMES, TABLE_NAMES, likeness
 
 GENERIC = ("customer_id", "occurred_at")
 """Columns that most tables have: they tell nothing about which table it is."""

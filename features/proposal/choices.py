@@ -10,9 +10,16 @@ from features.asof import last_event
 from features.build import beginnings
 from features.clock import DAY
 from features.engines import Source
-from features.horizons import Horizon, Term, prepaid_term, purchase_horizon, subscription_horizon, usage_horizon
 from features.point_in_time import Tables
 from features.profile import extras
+from features.proposal.horizons import (
+    Horizon,
+    Term,
+    prepaid_term,
+    purchase_horizon,
+    subscription_horizon,
+    usage_horizon,
+)
 from features.settings import Definition
 from features.suspects import Mark, suspicions
 

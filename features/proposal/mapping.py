@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from features.choices import Choice, choices
 from features.engines import open_source
 from features.errors import RemoraError
-from features.matching import TableMatch, match_tables, misread, resembling
-from features.raw_tables import RawTable, raw_tables
+from features.proposal.choices import Choice, choices
+from features.proposal.matching import TableMatch, match_tables, misread, resembling
+from features.proposal.raw_tables import RawTable, raw_tables
 from features.settings import Company, Settings, TableMapping
 from features.sources import ONE_OF, TABLES
 

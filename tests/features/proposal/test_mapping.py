@@ -8,12 +8,12 @@ import polars as pl
 import pytest
 
 from features.engines import Source, SourceError, open_source
-from features.mapping import Proposal, propose
-from features.matching import match_columns, match_tables
-from features.raw_tables import raw_tables
+from features.proposal.mapping import Proposal, propose
+from features.proposal.matching import match_columns, match_tables
+from features.proposal.raw_tables import raw_tables
+from features.proposal.synonyms import COLUMN_NAMES, TABLE_NAMES, likeness
 from features.settings import Settings, load_settings
 from features.sources import TABLES
-from features.synonyms import COLUMN_NAMES, TABLE_NAMES, likeness
 from monitoring.readiness import readiness
 from tests.real_data import SETTINGS, real_data
 
