@@ -3,6 +3,7 @@
 import datetime as dt
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -126,8 +127,8 @@ def train(data: Data, as_of: AsOf = None, config: Config = None, as_json: Json =
 
     settings, source = _opened(data, config)
     date = _date(source, settings, as_of)
-    with steps(f"train as of {date:%Y-%m-%d}") as step:
-        candidate = fit(source, micros(date), settings, now(), progress=step)
+    with steps(f"train as of {date:%Y-%m-%d}") as step, TemporaryDirectory(prefix="remora-") as place:
+        candidate = fit(source, micros(date), settings, now(), Path(place), step)
         step("register")
         version = record(candidate, source.until(micros(date)).tables, settings)
     tell(as_json, *trained(candidate, version))

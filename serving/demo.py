@@ -2,6 +2,7 @@
 
 import datetime as dt
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import polars as pl
@@ -62,8 +63,8 @@ def _check(out: Console, source: Source, date: dt.datetime, settings: Settings) 
 
 
 def _train(out: Console, source: Source, date: dt.datetime, settings: Settings) -> dict[str, Any]:
-    with steps("train") as step:
-        candidate = train(source, micros(date), settings, now(), progress=step)
+    with steps("train") as step, TemporaryDirectory(prefix="remora-") as place:
+        candidate = train(source, micros(date), settings, now(), Path(place), step)
         step("register")
         version = record(candidate, source.until(micros(date)).tables, settings)
     data, *shown = trained(candidate, version)
