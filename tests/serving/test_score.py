@@ -16,6 +16,7 @@ from features.settings import Churn, Settings
 from models.bundle import Bundle
 from models.prediction import SCHEMA
 from models.rules import load_pack
+from serving.errors import NoFolderError
 from serving.score import NO_MODEL, ScoringError, people, run_score, score
 from serving.store import open_store
 from tests.company import MLFLOW, Trained, program, quick
@@ -182,7 +183,7 @@ def test_the_file_is_never_seen_half(trained: Trained, tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_told_before_anything_is_scored(trained: Trained, tmp_path: Path) -> None:
     file, bundle = tmp_path / "no" / "scores.parquet", trained.candidate.bundle
     with open_store(tmp_path / "store.db") as store:
-        with pytest.raises(ScoringError, match=r"there is no folder .*no; make it, or name another"):
+        with pytest.raises(NoFolderError, match=r"there is no folder .*no; make it, or name another"):
             run_score(trained.source, trained.date, bundle, trained.settings, store, file, False, silent)
         assert store.history(trained.date + dt.timedelta(days=1)).height == 0
 
