@@ -22,6 +22,13 @@ from serving.home import Home
 from tests.serving.running import free_port, promote, running
 
 CONNECTIONS = 16
+ASKED = (
+    (', `"include": []`', [], 1),
+    (", with reasons", ["reasons"], 4),
+    (", with reasons and composite score", ["reasons", "composite"], 8),
+)
+"""What is asked of the service: in words, as `include`, and the divisor of the number of requests."""
+
 HEAD = "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
 BARE = """
 import sys
@@ -112,30 +119,28 @@ def wait_for(port: int, content: bytes) -> None:
     raise SystemExit(f"no answer on port {port}")
 
 
-def line(what: str, port: int, content: bytes, count: int) -> str:
-    """One row of the table, after a warm-up."""
+def line(what: str, port: int, content: bytes, count: int, floor: float | None = None) -> tuple[str, float]:
+    """One row of the table, after a warm-up, and its requests a second; `floor` are those of the bare route."""
     wait_for(port, content)
     asyncio.run(ask(port, content, count // 4))
     rate, latencies = asyncio.run(ask(port, content, count))
     median, late = np.percentile(latencies, [50, 99])
-    return f"| {what} | {rate:,.0f} | {median:.1f} ms | {late:.1f} ms |"
+    return f"| {what} | {rate:,.0f} | {rate / (floor or rate):.2f} | {median:.1f} ms | {late:.1f} ms |", rate
 
 
 def report(folder: Path, count: int) -> Iterator[str]:
     """The table, in Markdown."""
     home = Home(folder / "home")
     bundle = a_bundle(home)
-    yield f"| one customer, {len(bundle.manifest.names)} features | requests a second | p50 | p99 |"
-    yield "|---|---|---|---|"
+    yield f"| one customer, {len(bundle.manifest.names)} features | requests a second | of bare | p50 | p99 |"
+    yield "|---|---|---|---|---|"
     with bare(bundle) as port:
-        yield line("bare Starlette, the churn Booster alone", port, body(bundle, []), count)
+        told, floor = line("bare Starlette, the churn Booster alone", port, body(bundle, []), count)
+        yield told
     with running(home.folder) as service:
-        port = service.client.base_url.port
-        assert port
-        yield line('POST /v1/predict, `"include": []`', port, body(bundle, []), count)
-        yield line("POST /v1/predict, with reasons", port, body(bundle, ["reasons"]), count // 4)
-        everything = body(bundle, ["reasons", "composite"])
-        yield line("POST /v1/predict, with reasons and composite score", port, everything, count // 8)
+        port = service.client.base_url.port or 0
+        for what, include, share in ASKED:
+            yield line(f"POST /v1/predict{what}", port, body(bundle, include), count // share, floor)[0]
 
 
 if __name__ == "__main__":
