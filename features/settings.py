@@ -94,7 +94,7 @@ class Settings(BaseSettings):
     )
     home: Path = Path(".remora")
     store: str | None = None
-    memory_limit: str = "1GB"
+    memory_limit: str = "1400MB"
     company: Company = Company()
     churn: Churn = Churn()
     value: Value = Value()

@@ -65,7 +65,7 @@ class Proposal:
             yield from ("", f"# ? nothing reads these tables: {', '.join(self.unused)}")
 
 
-def propose(place: str | Path, timezone: str = "UTC", memory_limit: str = "1GB") -> Proposal:
+def propose(place: str | Path, timezone: str = "UTC", memory_limit: str = "1400MB") -> Proposal:
     """Propose settings for a folder of Parquet or CSV files, or a PostgreSQL database.
 
     Raises SourceError when there is nothing to look at. Data that cannot be read with the proposal does not raise:

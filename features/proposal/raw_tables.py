@@ -42,7 +42,7 @@ class RawTable:
     trouble: str | None = None
 
 
-def raw_tables(place: str | Path, memory_limit: str = "1GB") -> list[RawTable]:
+def raw_tables(place: str | Path, memory_limit: str = "1400MB") -> list[RawTable]:
     """Every table of a folder or a PostgreSQL database, by name.
 
     Raises SourceError when there is no such folder, or nothing in it.
