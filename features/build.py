@@ -71,7 +71,8 @@ def build(tables: Tables, as_of: int, fitted: Fitted) -> pl.DataFrame:
 def build_many(tables: Tables, as_ofs: Sequence[int], fitted: Fitted) -> Iterator[pl.DataFrame]:
     """`build` at each of `as_ofs`; transactions are read once for all of them where that gives the same."""
     shared = partials(tables, as_ofs)
-    quick: dict[str, Family] = {"rfm": lambda known, as_of, fitted: shared.rfm(as_of)} if shared else {}
+    each = shared.rfm(as_ofs) if shared else None
+    quick: dict[str, Family] = {"rfm": lambda known, as_of, fitted: next(each)} if each else {}
     begins = _beginnings_of_many(tables, as_ofs)
     for as_of in as_ofs:
         known = known_before(tables, as_of)
@@ -120,11 +121,15 @@ def beginnings(tables: Tables) -> dict[str, int]:
 def _beginnings_of_many(tables: Tables, as_ofs: Sequence[int]) -> Callable[[int], dict[str, int]]:
     """`beginnings` as known at each of `as_ofs`: rows that come to be known later can only move them back.
 
-    So where the earliest and the latest cut-off agree on a table, those between need not be asked.
+    So a table whose rows are known at once, or on which the earliest and the latest cut-off agree, need not be asked
+    again.
     """
     first, last = (min(as_ofs), max(as_ofs)) if as_ofs else (0, 0)
-    ends = {as_of: beginnings(known_before(tables, as_of)) for as_of in {first, last}}
-    settled = {name: begin for name, begin in ends[first].items() if ends[last].get(name) == begin}
+    latest = beginnings(known_before(tables, last))
+    late = {name: frame for name, frame in tables.items() if "recorded_at" in frame.collect_schema().names()}
+    earliest = {name: begin for name, begin in latest.items() if begin < first and name not in late}
+    earliest |= beginnings(known_before(late, first))
+    settled = {name: begin for name, begin in earliest.items() if latest[name] == begin}
     open_ones = {name: frame for name, frame in tables.items() if name not in settled}
     return lambda as_of: settled | beginnings(known_before(open_ones, as_of))
 
