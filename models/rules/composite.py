@@ -6,7 +6,8 @@ import polars as pl
 
 from models.rules.fitted import FittedComposite
 from models.rules.measure import cleaned, is_possible, measured, standardised
-from models.rules.pack import Composite, Indicator, PackError, RulePack
+from models.rules.pack import PackError, RulePack
+from models.rules.schema.composite import Composite, Indicator
 from models.rules.tiers import tier_of
 
 

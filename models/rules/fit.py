@@ -6,7 +6,8 @@ import polars as pl
 
 from models.rules.fitted import Basis, FittedComposite, FittedIndicator
 from models.rules.measure import cleaned
-from models.rules.pack import Bounds, Composite, Indicator, Percentiles, RulePack
+from models.rules.pack import RulePack
+from models.rules.schema.composite import Bounds, Composite, Indicator, Percentiles
 
 
 def fit_composite(frame: pl.DataFrame, pack: RulePack, currency: str | None = None) -> FittedComposite:

@@ -8,7 +8,8 @@ from sys import float_info
 import polars as pl
 
 from models.rules.fitted import FittedIndicator
-from models.rules.pack import Band, Indicator, Interval
+from models.rules.schema.composite import Band, Indicator
+from models.rules.schema.entries import Interval
 
 
 def measured(feature: str, indicator: Indicator) -> pl.Expr:

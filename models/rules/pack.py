@@ -1,165 +1,31 @@
-"""The rule pack: the schema of `pack.toml` and how to load it."""
+"""The rule pack: the sections of `pack.toml` together, and how to load it."""
 
 import hashlib
 import json
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, model_validator
+from pydantic import Field, ValidationError
 
 from features.errors import RemoraError, raise_all
 from models.rules.checks import cross_checks
+from models.rules.schema.composite import Composite, Method, RiskBand
+from models.rules.schema.curves import CrossSell, ValueCurve
+from models.rules.schema.entries import Lang, Part, Text
+from models.rules.schema.health import Alerts, Deadlines, Feedback, Health
+from models.rules.schema.leads import Leads
+from models.rules.schema.playbooks import Playbooks, StageActions
+from models.rules.schema.review import Review
+from models.rules.schema.segments import Segments, Strategies
+
+__all__ = ["DEFAULT_PACK", "Lang", "Method", "PackError", "RulePack", "load_pack"]
 
 DEFAULT_PACK = Path(__file__).with_name("pack.toml")
-
-Lang = Literal["en", "zh"]
-Method = Literal["dimension", "points"]
-Source = Literal["D1", "D2", "D3", "D4", "D5", "project default"]
-Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Percent = Annotated[float, Field(strict=True, ge=0, le=100)]
-Text = Annotated[str, Field(min_length=1)]
 
 
 class PackError(RemoraError):
     """The rule pack breaks its schema; each problem names the path inside the file."""
-
-
-class Part(BaseModel):
-    """A table of the pack: unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Sourced(Part):
-    """A part that says which document its numbers come from."""
-
-    source: Source = Field(alias="from")
-
-
-class Label(Part):
-    """What a person sees, in Chinese and English."""
-
-    zh: Text
-    en: Text
-
-    def text(self, lang: Lang) -> str:
-        """The label in `lang`."""
-        return self.zh if lang == "zh" else self.en
-
-
-class Number(Sourced):
-    """One number and its document."""
-
-    value: Real
-
-
-class Interval(Sourced):
-    """From `low` to `high`; an end left out is open."""
-
-    low: Real | None = None
-    high: Real | None = None
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.low is not None and self.high is not None and self.low >= self.high:
-            raise ValueError(f"low {self.low:g} is not below high {self.high:g}")
-        return self
-
-
-class Bounds(Interval):
-    """The values worth 0 and 1; an end left out is fitted. With `currency`, used only for data in that currency."""
-
-    currency: Text | None = None
-
-
-class Percentiles(Sourced):
-    """Two percentiles, 0 to 100."""
-
-    low: Percent
-    high: Percent
-
-
-class Band(Sourced):
-    """A target size: 1 from `low` to `high`, falling linearly to 0 at `zero_below` and `zero_above`."""
-
-    features: tuple[Text, ...]
-    low: Real
-    high: Real
-    zero_below: Real
-    zero_above: Real
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if not self.zero_below < self.low <= self.high < self.zero_above:
-            raise ValueError("expected zero_below < low ≤ high < zero_above")
-        return self
-
-
-class Dimension(Part):
-    label: Label
-    share: Number
-
-
-class Indicator(Part):
-    """One measured thing: where it is read, how it is cleaned and standardised, what it weighs."""
-
-    enabled: StrictBool = True
-    label: Label
-    dimension: Text
-    weight: Number
-    features: tuple[Text, ...] = Field(min_length=1)
-    direction: Literal["higher", "lower", "band"]
-    shown_as: Literal["money", "days", "count", "percent", "number"] = "number"
-    bounds: Bounds | None = None
-    possible: Interval | None = None
-    winsorise: Percentiles | None = None
-    band: Band | None = None
-
-    @model_validator(mode="after")
-    def _band_given(self) -> Self:
-        if (self.direction == "band") != (self.band is not None):
-            raise ValueError('direction "band" and a [band] table go together')
-        if self.weight.value <= 0:
-            raise ValueError("weight must be above 0; set enabled = false to leave an indicator out")
-        return self
-
-
-class Tier(Sourced):
-    """A tier of the composite score and what to do with its customers."""
-
-    label: Label
-    score: Interval
-    trait: Label
-    strategy: Label
-    owner: Label
-    cadence: Label
-
-
-class Composite(Part):
-    """RULES §1."""
-
-    method: Method
-    label: Label
-    minimum_coverage: Number
-    lower_percentile: Number
-    upper_percentile: Number
-    unknown: Label
-    dimensions: dict[str, Dimension]
-    indicators: dict[str, Indicator]
-    tiers: dict[str, Tier] = Field(min_length=1)
-
-    @property
-    def enabled(self) -> dict[str, Indicator]:
-        """The indicators that count, in the order of the file."""
-        return {name: indicator for name, indicator in self.indicators.items() if indicator.enabled}
-
-
-class RiskBand(Part):
-    """A band of churn probability, from `times_base_rate` × the churn rate in training."""
-
-    label: Label
-    times_base_rate: Number
 
 
 class RulePack(Part):
@@ -169,6 +35,18 @@ class RulePack(Part):
     version: Text
     composite: Composite
     risk_bands: dict[str, RiskBand] = Field(min_length=1)
+    health: Health
+    alerts: Alerts
+    feedback: Feedback
+    deadlines: Deadlines
+    segments: Segments
+    strategies: Strategies
+    leads: Leads
+    value_curve: ValueCurve
+    cross_sell: CrossSell
+    stage_actions: StageActions
+    playbooks: Playbooks
+    review: Review
 
     @property
     def rules_version(self) -> str:

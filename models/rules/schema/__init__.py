@@ -1,0 +1,1 @@
+"""The schema of the rule pack, one file a section."""
