@@ -68,8 +68,11 @@ def _row(
     for j, value, part, size in zip(chosen, values, parts, sizes, strict=True):
         if part:
             direction = "raises" if part > 0 else "lowers"
-            text = f"{phrase(columns[j].name, _plain(columns[j], value))} ({direction} the risk)"
-            yield Reason(feature=columns[j].name, direction=direction, size=size, text=text)
+            found = _plain(columns[j], value)
+            text = f"{phrase(columns[j].name, found)} ({direction} the risk)"
+            number, level = (None, found) if isinstance(found, str) else (found, None)
+            name = columns[j].name
+            yield Reason(feature=name, direction=direction, size=size, text=text, value=number, level=level)
 
 
 def _plain(column: FeatureColumn, value: float) -> float | str | None:

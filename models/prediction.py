@@ -10,7 +10,8 @@ class Reason(BaseModel):
     """One driver of a prediction, in plain words.
 
     `size` is the share of the row's total absolute contribution (0..1); `direction` is "raises" or "lowers" the
-    risk. For rows that rest on the rules, `size` is the share of the points lost or won.
+    risk. For rows that rest on the rules, `size` is the share of the points lost or won. `value` is the feature's
+    number, `level` its category; both null where it is not known.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -18,6 +19,23 @@ class Reason(BaseModel):
     direction: str
     size: float
     text: str
+    value: float | None = None
+    level: str | None = None
+
+
+class Points(BaseModel):
+    """One indicator of the composite score: `weight` is the most it can earn, `points` = weight · standardised.
+
+    `standardised` is 0..1, high is good; where `value` is null it stands for the mean that was fitted.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    indicator: str
+    feature: str
+    value: float | None = None
+    standardised: float
+    weight: float
+    points: float
 
 
 class Prediction(BaseModel):
@@ -38,11 +56,18 @@ class Prediction(BaseModel):
     value_at_risk: float | None = None
     composite_score: float | None = Field(None, ge=0, le=100)
     composite_coverage: float | None = Field(None, ge=0, le=1)
+    points: list[Points] = []
     tier: str | None = None
+    health_score: float | None = Field(None, ge=0, le=100)
     segments: list[str] = []
     alerts: list[str] = []
     reasons: list[Reason] = []
     playbook: str | None = None
+    playbook_key: str | None = None
+    playbook_owner: str | None = None
+    playbook_cadence: str | None = None
+    playbook_due: dt.datetime | None = None
+    playbook_because: str | None = None
     basis: str
     model_version: str
     rules_version: str
@@ -51,7 +76,15 @@ class Prediction(BaseModel):
 
 TIME = pl.Datetime("us", "UTC")
 
-REASON = pl.Struct({"feature": pl.String, "direction": pl.String, "size": pl.Float64, "text": pl.String})
+REASON = pl.Struct({
+    "feature": pl.String, "direction": pl.String, "size": pl.Float64, "text": pl.String, "value": pl.Float64,
+    "level": pl.String,
+})  # fmt: skip
+
+POINTS = pl.Struct({
+    "indicator": pl.String, "feature": pl.String, "value": pl.Float64, "standardised": pl.Float64,
+    "weight": pl.Float64, "points": pl.Float64,
+})  # fmt: skip
 
 SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "customer_id": pl.String,
@@ -68,11 +101,18 @@ SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "value_at_risk": pl.Float64,
     "composite_score": pl.Float64,
     "composite_coverage": pl.Float64,
+    "points": pl.List(POINTS),
     "tier": pl.String,
+    "health_score": pl.Float64,
     "segments": pl.List(pl.String),
     "alerts": pl.List(pl.String),
     "reasons": pl.List(REASON),
     "playbook": pl.String,
+    "playbook_key": pl.String,
+    "playbook_owner": pl.String,
+    "playbook_cadence": pl.String,
+    "playbook_due": TIME,
+    "playbook_because": pl.String,
     "basis": pl.String,
     "model_version": pl.String,
     "rules_version": pl.String,

@@ -95,7 +95,7 @@ def _reason(reason: Reason) -> str:
 def _flat(accounts: Sequence[Account]) -> pl.DataFrame:
     """One flat row an account, for a spreadsheet."""
     rows = [
-        account.prediction.model_dump(exclude={"reasons", "segments", "alerts"})
+        account.prediction.model_dump(exclude=_LISTS)
         | {"name": account.name, "owner": account.owner}
         | {"reasons": "; ".join(reason.text for reason in account.prediction.reasons)}
         for account in accounts
@@ -103,7 +103,8 @@ def _flat(accounts: Sequence[Account]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=None if rows else _FLAT, infer_schema_length=None)
 
 
-_FLAT = [name for name in Prediction.model_fields if name not in ("reasons", "segments", "alerts")]
+_LISTS = {"reasons", "segments", "alerts", "points"}
+_FLAT = [name for name in Prediction.model_fields if name not in _LISTS]
 _FLAT += ["name", "owner", "reasons"]
 
 

@@ -1,6 +1,8 @@
 """Where the store lives: an engine for SQLite or PostgreSQL, transactions that wait their turn, times in UTC."""
 
 import datetime as dt
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,8 @@ from features.errors import RemoraError
 
 WAIT_SECONDS = 30
 """How long a writer waits for another one before it gives up."""
+
+_PAUSE = 0.05
 
 _WRITERS = 7_236_672_001  # any number, the same in every process: PostgreSQL's name for the lock all writers share
 _POSTGRES = ("postgres", "postgresql", "postgresql+psycopg")
@@ -103,9 +107,22 @@ def _sqlite(url: sa.URL) -> sa.Engine:
 
 def _prepare_sqlite(connection: sa.engine.interfaces.DBAPIConnection, _: ConnectionPoolEntry) -> None:
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode = WAL")
+    _write_ahead(cursor)
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
+
+
+def _write_ahead(cursor: sa.engine.interfaces.DBAPICursor) -> None:
+    """Turn to WAL. SQLite refuses at once, however long the time-out, while another process is turning a fresh file."""
+    for _ in range(int(WAIT_SECONDS / _PAUSE)):
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise
+            time.sleep(_PAUSE)
+    cursor.execute("PRAGMA journal_mode = WAL")
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

@@ -5,7 +5,7 @@ the one that takes precedence, and repeats what the ranked list filters and sort
 """
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -15,14 +15,12 @@ import polars.selectors as cs
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from models.prediction import SCHEMA, TIME, Prediction
-from serving.database import StoreError, UtcTime, connect, transaction
+from models.prediction import SCHEMA, Prediction
+from serving.database import StoreError, connect, transaction
 from serving.migrations import migrate
+from serving.tables import CURRENT, CUSTOMERS, KEY, SCORES
 
 __all__ = ["Account", "Store", "StoreError", "open_store"]
-
-KEY = ("customer_id", "as_of", "model_version", "rules_version")
-"""One row per customer, date, model and rule pack; scoring again replaces it."""
 
 HISTORY = (
     "customer_id", "as_of", "at_stake", "churn_probability", "churn_horizon_days", "expected_value", "value_low",
@@ -31,44 +29,7 @@ HISTORY = (
 )  # fmt: skip
 """The columns of `Store.history`."""
 
-_RANKED_BY = ("at_stake", "churn_probability", "value_at_risk", "tier", "scored_at")
 _BATCH = 5_000
-_ID = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
-_LIST = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
-_KINDS: Mapping[object, sa.types.TypeEngine[Any]] = {
-    pl.String: sa.Text(), TIME: UtcTime(), pl.Boolean: sa.Boolean(), pl.Float64: sa.Double(), pl.Int32: sa.Integer()
-}  # fmt: skip
-
-
-def _column(name: str) -> sa.Column[Any]:
-    nullable = Prediction.model_fields[name].default is None
-    kind = _ID if name == "customer_id" else _KINDS.get(SCHEMA[name], _LIST)
-    return sa.Column(name, kind, nullable=nullable)
-
-
-METADATA = sa.MetaData()
-SCORES = sa.Table(
-    "remora_scores",
-    METADATA,
-    *map(_column, SCHEMA),
-    sa.Column("backfill", sa.Boolean, nullable=False),
-    sa.PrimaryKeyConstraint(*KEY),
-)
-CURRENT = sa.Table(
-    "remora_current",
-    METADATA,
-    *map(_column, KEY + _RANKED_BY),
-    sa.Column("backfill", sa.Boolean, nullable=False),
-    sa.PrimaryKeyConstraint("customer_id"),
-    sa.ForeignKeyConstraint(KEY, [SCORES.c[name] for name in KEY]),
-)
-CUSTOMERS = sa.Table(
-    "remora_customers",
-    METADATA,
-    sa.Column("customer_id", _ID, primary_key=True),
-    sa.Column("name", sa.Text),
-    sa.Column("account_owner", sa.Text, index=True),
-)
 
 
 @dataclass(frozen=True)
@@ -140,7 +101,7 @@ class Store:
         min_probability: float | None = None,
         owner: str | None = None,
     ) -> list[Account]:
-        """The customers at stake, the most value at risk first, then the most probable to leave; nulls come last."""
+        """The customers at stake: most value at risk first, then likeliest to leave, then lowest score; nulls last."""
         ranked = _ranked(CURRENT.c.customer_id, tier, min_probability, owner).order_by(*_RANKING)
         page = ranked.limit(limit).offset(offset)  # first, off the index alone, so that deep pages stay quick
         return self._accounts(_ACCOUNTS.where(CURRENT.c.customer_id.in_(page)).order_by(*_RANKING))
@@ -193,6 +154,7 @@ _ACCOUNTS = sa.select(SCORES, CUSTOMERS.c.name, CUSTOMERS.c.account_owner).selec
 _RANKING = (
     CURRENT.c.value_at_risk.desc().nulls_last(),
     CURRENT.c.churn_probability.desc().nulls_last(),
+    (-CURRENT.c.composite_score).desc().nulls_last(),
     CURRENT.c.customer_id,
 )
 

@@ -53,7 +53,9 @@ def _teller(
     def say(size: float, lost: bool, points: float, value: float) -> Reason:
         direction = "raises" if lost else "lowers"
         told = {"what": what, "value": shown.format(value) + unit, "points": points, "most": most}
-        return Reason(feature=feature, direction=direction, size=size, text=SENTENCE[lang, direction].format(**told))
+        return Reason(
+            feature=feature, direction=direction, size=size, value=value, text=SENTENCE[lang, direction].format(**told)
+        )
 
     return say
 

@@ -1,0 +1,95 @@
+"""The tables of the store, as SQLAlchemy knows them; how they came to be is in `migrations`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from models.prediction import SCHEMA, TIME, Prediction
+from serving.database import UtcTime
+
+KEY = ("customer_id", "as_of", "model_version", "rules_version")
+"""One row per customer, date, model and rule pack; scoring again replaces it."""
+
+_RANKED_BY = ("at_stake", "churn_probability", "value_at_risk", "composite_score", "tier", "scored_at")
+_ID = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+_LIST = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
+_KINDS: Mapping[object, sa.types.TypeEngine[Any]] = {
+    pl.String: sa.Text(), TIME: UtcTime(), pl.Boolean: sa.Boolean(), pl.Float64: sa.Double(), pl.Int32: sa.Integer()
+}  # fmt: skip
+
+
+def _column(name: str) -> sa.Column[Any]:
+    nullable = Prediction.model_fields[name].default is None
+    kind = _ID if name == "customer_id" else _KINDS.get(SCHEMA[name], _LIST)
+    return sa.Column(name, kind, nullable=nullable)
+
+
+METADATA = sa.MetaData()
+SCORES = sa.Table(
+    "remora_scores",
+    METADATA,
+    *map(_column, SCHEMA),
+    sa.Column("backfill", sa.Boolean, nullable=False),
+    sa.PrimaryKeyConstraint(*KEY),
+)
+CURRENT = sa.Table(
+    "remora_current",
+    METADATA,
+    *map(_column, KEY + _RANKED_BY),
+    sa.Column("backfill", sa.Boolean, nullable=False),
+    sa.PrimaryKeyConstraint("customer_id"),
+    sa.ForeignKeyConstraint(KEY, [SCORES.c[name] for name in KEY]),
+)
+CUSTOMERS = sa.Table(
+    "remora_customers",
+    METADATA,
+    sa.Column("customer_id", _ID, primary_key=True),
+    sa.Column("name", sa.Text),
+    sa.Column("account_owner", sa.Text, index=True),
+)
+ALERTS = sa.Table(
+    "remora_alerts",
+    METADATA,
+    sa.Column("key", _ID, primary_key=True),
+    sa.Column("customer_id", _ID, nullable=False, index=True),
+    sa.Column("rule", sa.Text, nullable=False),
+    sa.Column("anchor", sa.BigInteger),
+    sa.Column("state", sa.Text, nullable=False, index=True),
+    sa.Column("severity", sa.Double, nullable=False),
+    sa.Column("contact", sa.Boolean, nullable=False),
+    sa.Column("signs", _LIST, nullable=False),
+    sa.Column("owner_role", sa.Text),
+    sa.Column("owner", sa.Text),
+    sa.Column("opened_as_of", sa.BigInteger, nullable=False),
+    sa.Column("due_at", sa.BigInteger),
+    sa.Column("closed_as_of", sa.BigInteger),
+    sa.Column("rules_version", sa.Text, nullable=False),
+)
+ALERT_RUNS = sa.Table(
+    "remora_alert_runs",
+    METADATA,
+    sa.Column("as_of", sa.BigInteger, primary_key=True),
+    sa.Column("opened", sa.Integer, nullable=False),
+    sa.Column("closed", sa.Integer, nullable=False),
+    sa.Column("held_back", _LIST, nullable=False),
+)
+SEGMENTS = sa.Table(
+    "remora_segments",
+    METADATA,
+    sa.Column("customer_id", _ID, nullable=False),
+    sa.Column("scheme", sa.Text, nullable=False),
+    sa.Column("as_of", sa.BigInteger, nullable=False),
+    sa.Column("before", sa.Text),
+    sa.Column("after", sa.Text),
+    sa.Column("reason", sa.Text),
+    sa.PrimaryKeyConstraint("customer_id", "scheme", "as_of"),
+)
+REVIEWS = sa.Table(
+    "remora_reviews",
+    METADATA,
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("done_on", sa.Date, nullable=False),
+)
