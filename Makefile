@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: help demo test check lint bench-speed bench-quality lock clean
+.PHONY: help demo test check lint bench-speed bench-quality translations lock clean
 
 help:
 	@echo "make demo           the whole product on a simulated company, in three minutes"
@@ -10,6 +10,7 @@ help:
 	@echo "make check          lint, types and import rules only"
 	@echo "make bench-quality  the table of model quality on real data"
 	@echo "make bench-speed    the table of speeds (long; needs 8 GiB)"
+	@echo "make translations   collect what people read, for the Chinese translation"
 	@echo "make lock           resolve the dependencies anew"
 
 demo: .venv/ready
@@ -41,6 +42,14 @@ bench-quality: .venv/ready
 	$(BIN)/uv pip sync --python $(BIN)/python --require-hashes requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-build-isolation --no-deps --editable .
 	@touch $@
+
+# messages marked with _ or N_ → remora.pot → remora.po, where the new ones wait for their Chinese → remora.mo
+translations: .venv/ready
+	$(BIN)/pybabel -q extract --omit-header --add-location=file --sort-by-file --no-wrap --output features/locale/remora.pot \
+	  features models training monitoring serving
+	$(BIN)/pybabel -q update --ignore-pot-creation-date --ignore-obsolete --no-fuzzy-matching --no-wrap \
+	  --domain remora --locale zh --input-file features/locale/remora.pot --output-dir features/locale
+	$(BIN)/pybabel compile --statistics --domain remora --directory features/locale
 
 lock:
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \

@@ -5,12 +5,13 @@ part of the product needs no row of its own.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import polars as pl
 
 from features.errors import RemoraError
+from features.language import N_, Lang, translator
 
 FAMILIES = ("rfm", "usage", "nps", "support", "engagement", "subscription", "profile")
 
@@ -37,91 +38,103 @@ class Feature:
         return self.missing == NONE
 
 
-NONE = "there was none: 0"
-NEVER = "never happened"
-FEW = "too few to say"
-UNKNOWN = "not known"
+NONE = N_("there was none: 0")
+NEVER = N_("never happened")
+FEW = N_("too few to say")
+UNKNOWN = N_("not known")
 
-# base name → (unit, meaning, meaning of missing); "{}" in a meaning takes the value
+# base name → (unit, meaning, meaning of missing); "{}" in a meaning takes the value. Names are for translators to say
+# in words: in English they say it themselves
 _ROWS: dict[str, tuple[str, str, str]] = {
-    "rfm_recency_days": ("days", "last purchase {} days ago", NEVER),
-    "rfm_tenure_days": ("days", "first purchase {} days ago", NEVER),
-    "rfm_gap_mean_days": ("days", "{} days between purchases on average", FEW),
-    "rfm_gap_std_days": ("days", "gaps between purchases spread by {} days", FEW),
-    "rfm_recency_in_gaps": ("gaps", "silent for {} times the usual gap between purchases", FEW),
-    "rfm_orders_count": ("orders", "{} orders", NONE),
-    "rfm_amount_sum": ("money", "net spend of {}", NONE),
-    "rfm_amount_mean": ("money", "{} an order on average", NEVER),
-    "rfm_amount_std": ("money", "order values spread by {}", FEW),
-    "rfm_orders_trend": ("−1..1", "orders against the period before: {}", FEW),
-    "rfm_amount_trend": ("−1..1", "spend against the period before: {}", FEW),
-    "rfm_returns_count": ("returns", "{} returns", NONE),
-    "rfm_returns_share": ("share", "returned {} of what was bought", FEW),
-    "rfm_margin_rate": ("share", "margin rate of {}", FEW),
-    "rfm_discount_mean": ("share", "discount of {} on average", FEW),
-    "rfm_amount_monthly": ("money a month", "net spend of {} a month since the first purchase", NEVER),
-    "rfm_orders_monthly": ("orders a month", "{} orders a month since the first purchase", NEVER),
-    "rfm_amount_per_seat": ("money a seat", "spend of {} a seat", FEW),
-    "usage_recency_days": ("days", "last used {} days ago", NEVER),
-    "usage_tenure_days": ("days", "first used {} days ago", NEVER),
-    "usage_gap_mean_days": ("days", "{} days between days of use on average", FEW),
-    "usage_gap_std_days": ("days", "gaps between days of use spread by {} days", FEW),
-    "usage_recency_in_gaps": ("gaps", "not used for {} times the usual gap", FEW),
-    "usage_events_count": ("events", "{} usage events", NONE),
-    "usage_quantity_sum": ("uses", "{} uses", NONE),
-    "usage_quantity_trend": ("−1..1", "use against the period before: {}", FEW),
-    "usage_active_days": ("days", "{} days of use", NONE),
-    "usage_active_days_trend": ("−1..1", "days of use against the period before: {}", FEW),
-    "usage_depth": ("share", "{} of the core features used", NONE),
-    "usage_quantity_per_seat": ("uses a seat", "{} uses a seat", FEW),
-    "usage_quantity_per_amount": ("uses per money", "{} uses for each unit of money paid a month", FEW),
-    "nps_score_last": ("points", "last NPS answer was {} of 10", NEVER),
-    "nps_score_mean": ("points", "NPS answers average {} of 10", NEVER),
-    "nps_score": ("−100..100", "own NPS of {}", NEVER),
-    "nps_answers_count": ("answers", "{} NPS answers", NONE),
-    "nps_score_trend": ("points", "NPS answers moved by {} points", FEW),
-    "nps_silence_days": ("days", "last NPS answer {} days ago", NEVER),
-    "nps_satisfaction_last": ("points", "last satisfaction answer was {} of 5", NEVER),
-    "nps_satisfaction_mean": ("points", "satisfaction answers average {} of 5", NEVER),
-    "support_recency_days": ("days", "last ticket {} days ago", NEVER),
-    "support_tickets_count": ("tickets", "{} tickets", NONE),
-    "support_tickets_trend": ("−1..1", "tickets against the period before: {}", FEW),
-    "support_tickets_open": ("tickets", "{} tickets open", NONE),
-    "support_hours_to_close_mean": ("hours", "tickets took {} hours to close", NEVER),
-    "support_first_response_mean": ("minutes", "first answer took {} minutes", NEVER),
-    "support_satisfaction_mean": ("points", "satisfaction with solutions averages {} of 5", NEVER),
-    "support_complaints_count": ("complaints", "{} complaints", NONE),
-    "support_complaint_satisfaction": ("points", "satisfaction after complaints averages {} of 5", NEVER),
-    "support_complaint_rate": ("share", "complaint rate of {}", FEW),
-    "engagement_recency_days": ("days", "last contact {} days ago", NEVER),
-    "engagement_tenure_days": ("days", "first contact {} days ago", NEVER),
-    "engagement_gap_mean_days": ("days", "{} days between contacts on average", FEW),
-    "engagement_gap_std_days": ("days", "gaps between contacts spread by {} days", FEW),
-    "engagement_recency_in_gaps": ("gaps", "no contact for {} times the usual gap", FEW),
-    "engagement_interactions_count": ("contacts", "{} contacts", NONE),
-    "engagement_interactions_trend": ("−1..1", "contacts against the period before: {}", FEW),
-    "engagement_inbound_share": ("share", "{} of contacts came from the customer", FEW),
-    "engagement_complaints_count": ("contacts", "{} contacts to complain", NONE),
-    "engagement_enquiries_count": ("contacts", "{} enquiries", NONE),
-    "engagement_channels_count": ("channels", "{} channels used", NONE),
-    "subscription_tenure_days": ("days", "first subscribed {} days ago", NEVER),
-    "subscription_recency_days": ("days", "latest subscription began {} days ago", NEVER),
-    "subscription_periods_count": ("periods", "{} subscriptions or periods so far", NONE),
-    "subscription_running_count": ("subscriptions", "{} subscriptions running", NONE),
-    "subscription_amount": ("money a month", "pays {} a month", NONE),
-    "subscription_amount_change": ("money a month", "monthly payment changed by {}", NONE),
-    "subscription_amount_sum": ("money", "paid {} in subscriptions", NONE),
-    "subscription_ended_count": ("subscriptions", "{} subscriptions ended", NONE),
-    "subscription_seats": ("seats", "{} seats", NONE),
-    "subscription_discount_mean": ("share", "discount of {}", FEW),
-    "subscription_renews_share": ("share", "{} of subscriptions renew by themselves", FEW),
-    "subscription_days_to_renewal": ("days", "renewal in {} days", "no term known"),
-    "subscription_amount_per_seat": ("money a seat", "pays {} a seat", FEW),
-    "subscription_cancellation_recency_days": ("days", "last cancellation {} days ago", NEVER),
-    "subscription_cancellations_count": ("cancellations", "{} cancellations", NONE),
-    "profile_tenure_days": ("days", "customer for {} days", UNKNOWN),
-    "profile_signed_up_days": ("days", "signed up {} days ago", UNKNOWN),
+    N_("rfm_recency_days"): ("days", N_("last purchase {} days ago"), NEVER),
+    N_("rfm_tenure_days"): ("days", N_("first purchase {} days ago"), NEVER),
+    N_("rfm_gap_mean_days"): ("days", N_("{} days between purchases on average"), FEW),
+    N_("rfm_gap_std_days"): ("days", N_("gaps between purchases spread by {} days"), FEW),
+    N_("rfm_recency_in_gaps"): ("gaps", N_("silent for {} times the usual gap between purchases"), FEW),
+    N_("rfm_orders_count"): ("orders", N_("{} orders"), NONE),
+    N_("rfm_amount_sum"): ("money", N_("net spend of {}"), NONE),
+    N_("rfm_amount_mean"): ("money", N_("{} an order on average"), NEVER),
+    N_("rfm_amount_std"): ("money", N_("order values spread by {}"), FEW),
+    N_("rfm_orders_trend"): ("−1..1", N_("orders against the period before: {}"), FEW),
+    N_("rfm_amount_trend"): ("−1..1", N_("spend against the period before: {}"), FEW),
+    N_("rfm_returns_count"): ("returns", N_("{} returns"), NONE),
+    N_("rfm_returns_share"): ("share", N_("returned {} of what was bought"), FEW),
+    N_("rfm_margin_rate"): ("share", N_("margin rate of {}"), FEW),
+    N_("rfm_discount_mean"): ("share", N_("discount of {} on average"), FEW),
+    N_("rfm_amount_monthly"): ("money a month", N_("net spend of {} a month since the first purchase"), NEVER),
+    N_("rfm_orders_monthly"): ("orders a month", N_("{} orders a month since the first purchase"), NEVER),
+    N_("rfm_amount_per_seat"): ("money a seat", N_("spend of {} a seat"), FEW),
+    N_("usage_recency_days"): ("days", N_("last used {} days ago"), NEVER),
+    N_("usage_tenure_days"): ("days", N_("first used {} days ago"), NEVER),
+    N_("usage_gap_mean_days"): ("days", N_("{} days between days of use on average"), FEW),
+    N_("usage_gap_std_days"): ("days", N_("gaps between days of use spread by {} days"), FEW),
+    N_("usage_recency_in_gaps"): ("gaps", N_("not used for {} times the usual gap"), FEW),
+    N_("usage_events_count"): ("events", N_("{} usage events"), NONE),
+    N_("usage_quantity_sum"): ("uses", N_("{} uses"), NONE),
+    N_("usage_quantity_trend"): ("−1..1", N_("use against the period before: {}"), FEW),
+    N_("usage_active_days"): ("days", N_("{} days of use"), NONE),
+    N_("usage_active_days_trend"): ("−1..1", N_("days of use against the period before: {}"), FEW),
+    N_("usage_depth"): ("share", N_("{} of the core features used"), NONE),
+    N_("usage_quantity_per_seat"): ("uses a seat", N_("{} uses a seat"), FEW),
+    N_("usage_quantity_per_amount"): ("uses per money", N_("{} uses for each unit of money paid a month"), FEW),
+    N_("nps_score_last"): ("points", N_("last NPS answer was {} of 10"), NEVER),
+    N_("nps_score_mean"): ("points", N_("NPS answers average {} of 10"), NEVER),
+    N_("nps_score"): ("−100..100", N_("own NPS of {}"), NEVER),
+    N_("nps_answers_count"): ("answers", N_("{} NPS answers"), NONE),
+    N_("nps_score_trend"): ("points", N_("NPS answers moved by {} points"), FEW),
+    N_("nps_silence_days"): ("days", N_("last NPS answer {} days ago"), NEVER),
+    N_("nps_satisfaction_last"): ("points", N_("last satisfaction answer was {} of 5"), NEVER),
+    N_("nps_satisfaction_mean"): ("points", N_("satisfaction answers average {} of 5"), NEVER),
+    N_("support_recency_days"): ("days", N_("last ticket {} days ago"), NEVER),
+    N_("support_tickets_count"): ("tickets", N_("{} tickets"), NONE),
+    N_("support_tickets_trend"): ("−1..1", N_("tickets against the period before: {}"), FEW),
+    N_("support_tickets_open"): ("tickets", N_("{} tickets open"), NONE),
+    N_("support_hours_to_close_mean"): ("hours", N_("tickets took {} hours to close"), NEVER),
+    N_("support_first_response_mean"): ("minutes", N_("first answer took {} minutes"), NEVER),
+    N_("support_satisfaction_mean"): ("points", N_("satisfaction with solutions averages {} of 5"), NEVER),
+    N_("support_complaints_count"): ("complaints", N_("{} complaints"), NONE),
+    N_("support_complaint_satisfaction"): ("points", N_("satisfaction after complaints averages {} of 5"), NEVER),
+    N_("support_complaint_rate"): ("share", N_("complaint rate of {}"), FEW),
+    N_("engagement_recency_days"): ("days", N_("last contact {} days ago"), NEVER),
+    N_("engagement_tenure_days"): ("days", N_("first contact {} days ago"), NEVER),
+    N_("engagement_gap_mean_days"): ("days", N_("{} days between contacts on average"), FEW),
+    N_("engagement_gap_std_days"): ("days", N_("gaps between contacts spread by {} days"), FEW),
+    N_("engagement_recency_in_gaps"): ("gaps", N_("no contact for {} times the usual gap"), FEW),
+    N_("engagement_interactions_count"): ("contacts", N_("{} contacts"), NONE),
+    N_("engagement_interactions_trend"): ("−1..1", N_("contacts against the period before: {}"), FEW),
+    N_("engagement_inbound_share"): ("share", N_("{} of contacts came from the customer"), FEW),
+    N_("engagement_complaints_count"): ("contacts", N_("{} contacts to complain"), NONE),
+    N_("engagement_enquiries_count"): ("contacts", N_("{} enquiries"), NONE),
+    N_("engagement_channels_count"): ("channels", N_("{} channels used"), NONE),
+    N_("subscription_tenure_days"): ("days", N_("first subscribed {} days ago"), NEVER),
+    N_("subscription_recency_days"): ("days", N_("latest subscription began {} days ago"), NEVER),
+    N_("subscription_periods_count"): ("periods", N_("{} subscriptions or periods so far"), NONE),
+    N_("subscription_running_count"): ("subscriptions", N_("{} subscriptions running"), NONE),
+    N_("subscription_amount"): ("money a month", N_("pays {} a month"), NONE),
+    N_("subscription_amount_change"): ("money a month", N_("monthly payment changed by {}"), NONE),
+    N_("subscription_amount_sum"): ("money", N_("paid {} in subscriptions"), NONE),
+    N_("subscription_ended_count"): ("subscriptions", N_("{} subscriptions ended"), NONE),
+    N_("subscription_seats"): ("seats", N_("{} seats"), NONE),
+    N_("subscription_discount_mean"): ("share", N_("discount of {}"), FEW),
+    N_("subscription_renews_share"): ("share", N_("{} of subscriptions renew by themselves"), FEW),
+    N_("subscription_days_to_renewal"): ("days", N_("renewal in {} days"), N_("no term known")),
+    N_("subscription_amount_per_seat"): ("money a seat", N_("pays {} a seat"), FEW),
+    N_("subscription_cancellation_recency_days"): ("days", N_("last cancellation {} days ago"), NEVER),
+    N_("subscription_cancellations_count"): ("cancellations", N_("{} cancellations"), NONE),
+    N_("profile_tenure_days"): ("days", N_("customer for {} days"), UNKNOWN),
+    N_("profile_signed_up_days"): ("days", N_("signed up {} days ago"), UNKNOWN),
 }
+
+_PROFILE = (
+    N_("profile_industry"), N_("profile_industry_growth_rate"), N_("profile_industry_position"), N_("profile_size_fit"),
+    N_("profile_employees"), N_("profile_annual_revenue"), N_("profile_region"), N_("profile_country"),
+    N_("profile_account_owner"), N_("profile_preferred_channel"), N_("profile_preferred_form"),
+    N_("profile_preferred_cadence"), N_("profile_acquisition_channel"), N_("profile_acquisition_cost"),
+)  # fmt: skip
+"""Columns of the contract's customers as features: they need no row above, but a name in Chinese."""
+
+_USES, _IS = N_("{} uses of {about}"), N_("{about}: {}")
+"""Meaning of a part of the product, and of a column of `customers`."""
 
 _PART = re.compile(r"^usage_(?P<part>.+)_sum_(?P<days>\d+)d$")
 
@@ -134,10 +147,10 @@ def describe(name: str) -> Feature:
     """
     base, days = split_window(name)
     if base not in _ROWS and (part := _PART.match(name)):
-        label = part["part"].replace("_", " ")
-        return Feature(name, f"usage_{part['part']}", "uses", f"{{}} uses of {label}", NONE, days, days)
+        about = f"usage_{part['part']}"
+        return Feature(name, about, "uses", _USES.replace("{about}", _words(about)), NONE, days, days)
     if base not in _ROWS and name.startswith("profile_"):
-        return Feature(name, name, "", f"{name.removeprefix('profile_').replace('_', ' ')}: {{}}", UNKNOWN)
+        return Feature(name, name, "", _IS.replace("{about}", _words(name)), UNKNOWN)
     if base not in _ROWS:
         raise UnknownFeature(f"feature {name}: not in the catalog; add a row for {base} to features/catalog.py")
     unit, meaning, missing = _ROWS[base]
@@ -155,17 +168,19 @@ def split_window(name: str) -> tuple[str, int | None]:
     return (found[1], int(found[2])) if found else (name, None)
 
 
-def phrase(name: str, value: float | str | None) -> str:
-    """The feature and its value in plain words.
+def phrase(name: str, value: float | str | None, lang: Lang = "en") -> str:
+    """The feature and its value in plain words, in either language.
 
     >>> phrase("rfm_recency_days", 74.0), phrase("rfm_orders_count_90d", 2.0)
     ('last purchase 74 days ago', '2 orders in the last 90 days')
+    >>> phrase("rfm_orders_count_90d", 2.0, "zh")
+    '近90天下单2次'
     """
-    feature = describe(name)
-    window = f" in the last {feature.days} days" if feature.days else ""
-    if value is None:
-        return f"{_subject(feature)}{window}: {feature.missing}"
-    return feature.meaning.replace("{}", _shown(feature.unit, value)) + window
+    feature, _ = describe(name), translator(lang).gettext
+    words = _subject(feature, _) if value is None else _meaning(feature, _).replace("{}", _shown(feature.unit, value))
+    if feature.days:
+        words = _("{words} in the last {days} days").format(words=words, days=feature.days)
+    return words if value is not None else _("{words}: {why}").format(words=words, why=_(feature.missing))
 
 
 def kinds(frame: pl.DataFrame) -> dict[str, str]:
@@ -190,9 +205,22 @@ def table(names: Iterable[str]) -> pl.DataFrame:
     )
 
 
-def _subject(feature: Feature) -> str:
-    """What the value would have been of: the name without its family."""
-    return feature.base.split("_", 1)[-1].replace("_", " ")
+def _meaning(feature: Feature, _: Callable[[str], str]) -> str:
+    """What the feature says, with "{}" for its value."""
+    if feature.base in _ROWS:
+        return _(feature.meaning)
+    return _(_USES if feature.unit else _IS).replace("{about}", _subject(feature, _))
+
+
+def _subject(feature: Feature, _: Callable[[str], str]) -> str:
+    """What the value is of, or would have been."""
+    translated = _(feature.base)
+    return translated if translated != feature.base else _words(feature.base)
+
+
+def _words(base: str) -> str:
+    """The name without its family."""
+    return base.split("_", 1)[-1].replace("_", " ")
 
 
 def _shown(unit: str, value: float | str) -> str:

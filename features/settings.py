@@ -73,6 +73,10 @@ class Gate(Section):
     max_calibration_error: float = Field(0.1, gt=0)
 
 
+class RulesSection(Section):
+    pack: Path | None = None
+
+
 class TableMapping(BaseModel):
     """`[tables.NAME]`: where a table comes from; every other key maps a contract column to a column of the source."""
 
@@ -102,6 +106,7 @@ class Settings(BaseSettings):
     profile: Profile = Profile()
     features: Features = Features()
     gate: Gate = Gate()
+    rules: RulesSection = RulesSection()
     tables: dict[str, TableMapping] = {}
 
     @property

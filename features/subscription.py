@@ -49,7 +49,7 @@ def _measures(present: list[str], as_of: int) -> dict[str, nw.Expr]:
         "running": running,
         "amount": running * nw.col("monthly_amount").fill_null(0.0),
         "amount_before": _ran_at(as_of - BACK * DAY) * nw.col("monthly_amount").fill_null(0.0),
-        "paid_180d": _months_within(as_of, 180) * nw.col("monthly_amount").fill_null(0.0),
+        "paid_180d": months_within(as_of, 180) * nw.col("monthly_amount").fill_null(0.0),
         "ended_365d": (~ended.is_null() & (ended >= as_of - 365 * DAY)).cast(nw.Float64).fill_null(0.0),
     }
     if "seats" in present:
@@ -66,8 +66,8 @@ def _ran_at(moment: int) -> nw.Expr:
     return ((nw.col("started_at") <= moment) & runs).cast(nw.Float64)
 
 
-def _months_within(as_of: int, days: int) -> nw.Expr:
-    """Months that the subscription ran in the last `days`."""
+def months_within(as_of: int, days: int) -> nw.Expr:
+    """Months that a subscription ran in the last `days`: an expression over its row."""
     start = nw.max_horizontal(nw.col("started_at"), nw.col("started_at") * 0 + (as_of - days * DAY))
     end = nw.col("ended_at").fill_null(as_of)
     months = (end - start).cast(nw.Float64) / (DAY * MONTH_DAYS)

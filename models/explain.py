@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features import catalog
+from features.language import Lang, translator
 from models.bundle import Bundle
 from models.manifest import FeatureColumn
 from models.prediction import Reason
@@ -68,11 +69,23 @@ def _row(
     for j, value, part, size in zip(chosen, values, parts, sizes, strict=True):
         if part:
             direction = "raises" if part > 0 else "lowers"
-            found = _plain(columns[j], value)
-            text = f"{phrase(columns[j].name, found)} ({direction} the risk)"
+            name, found = columns[j].name, _plain(columns[j], value)
             number, level = (None, found) if isinstance(found, str) else (found, None)
-            name = columns[j].name
+            text = directed(phrase(name, found), direction, "en")
             yield Reason(feature=name, direction=direction, size=size, text=text, value=number, level=level)
+
+
+def reason_text(reason: Reason, lang: Lang) -> str:
+    """A reason of `reasons` as kept in a row, told again in `lang`."""
+    found = reason.level if reason.level is not None else reason.value
+    return directed(catalog.phrase(reason.feature, found, lang), reason.direction, lang)
+
+
+def directed(what: str, direction: str, lang: Lang) -> str:
+    """What raises or lowers the risk, as a whole sentence."""
+    _ = translator(lang).gettext
+    told = _("{what} (raises the risk)") if direction == "raises" else _("{what} (lowers the risk)")
+    return told.format(what=what)
 
 
 def _plain(column: FeatureColumn, value: float) -> float | str | None:

@@ -26,13 +26,14 @@ class Reason(BaseModel):
 class Points(BaseModel):
     """One indicator of the composite score: `weight` is the most it can earn, `points` = weight · standardised.
 
-    `standardised` is 0..1, high is good; where `value` is null it stands for the mean that was fitted.
+    `standardised` is 0..1, high is good; where `value` is null, `filled` (the mean that was fitted) stands in for it.
     """
 
     model_config = ConfigDict(frozen=True)
     indicator: str
     feature: str
     value: float | None = None
+    filled: float | None = None
     standardised: float
     weight: float
     points: float
@@ -82,8 +83,8 @@ REASON = pl.Struct({
 })  # fmt: skip
 
 POINTS = pl.Struct({
-    "indicator": pl.String, "feature": pl.String, "value": pl.Float64, "standardised": pl.Float64,
-    "weight": pl.Float64, "points": pl.Float64,
+    "indicator": pl.String, "feature": pl.String, "value": pl.Float64, "filled": pl.Float64,
+    "standardised": pl.Float64, "weight": pl.Float64, "points": pl.Float64,
 })  # fmt: skip
 
 SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {

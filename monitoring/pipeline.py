@@ -1,6 +1,7 @@
 """Monitoring as a story: features now against the training reference, and earlier scores against what came of them."""
 
-from collections.abc import Mapping
+import datetime as dt
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -11,12 +12,12 @@ from features.build import Fitted, build
 from features.clock import DAY, micros, moment
 from features.engines import Source
 from features.point_in_time import known_at
-from features.settings import Churn, Settings
+from features.settings import Churn, Definition, Settings
 from models.bundle import Bundle
 from monitoring.drift import DriftReport, drift
 from monitoring.realised import Realised, realised_accuracy
 from monitoring.report import write_report
-from training.labels import at_stake, churned, realised_value, window_days
+from training.labels import at_stake, churned, definition_of, realised_value, window_days
 from training.snapshots import steady
 
 PREDICTIONS = ("churn_probability", "expected_value")
@@ -89,20 +90,38 @@ def outcomes(source: Source, as_of: int, bundle: Bundle, settings: Settings, his
     """customer_id, as_of, churned, value for every scored date whose window has closed by `as_of`."""
     part, value = bundle.manifest.churn, bundle.manifest.value
     churn = Churn(**part.model_dump(include={"definition", "horizon_days", "active_within_days", "grace_days"}))
-    window = window_days(part.definition, churn) * DAY
-    frames = []
-    for date in history["as_of"].unique().sort():
+    frames = [_nobody(history)]
+    for date, rows in who_left(source, as_of, part.definition, churn, history):
         cutoff = micros(date)
-        if part.definition == "labelled" or cutoff + window > as_of:
-            continue
-        tables = known_at(source.tables, as_of)
-        rows = churned(tables, cutoff, part.definition, churn).with_columns(as_of=pl.lit(date, history.schema["as_of"]))
         if value and value.source != "labels" and cutoff + value.horizon_days * DAY <= as_of:
+            tables = known_at(source.tables, as_of)
             worth = realised_value(tables, cutoff, value.source, value.horizon_days, value.measure)
             rows = rows.join(worth, on="customer_id", how="left").with_columns(pl.col("value").fill_null(0.0))
         frames.append(rows)
-    empty = pl.DataFrame(schema={"customer_id": pl.String, "churned": pl.Float64, "as_of": history.schema["as_of"]})
-    return pl.concat([empty, *frames], how="diagonal")
+    return pl.concat(frames, how="diagonal")
+
+
+def who_left(
+    source: Source, as_of: int, definition: Definition, churn: Churn, history: pl.DataFrame
+) -> Iterator[tuple[dt.datetime, pl.DataFrame]]:
+    """Each scored date whose window has closed by `as_of`, with customer_id, as_of, churned of those at stake then."""
+    window = window_days(definition, churn) * DAY
+    for date in history["as_of"].unique().sort():
+        cutoff = micros(date)
+        if definition != "labelled" and cutoff + window <= as_of:
+            rows = churned(known_at(source.tables, as_of), cutoff, definition, churn)
+            yield date, rows.with_columns(as_of=pl.lit(date, history.schema["as_of"]))
+
+
+def left_by_settings(source: Source, as_of: int, settings: Settings, history: pl.DataFrame) -> pl.DataFrame:
+    """`outcomes` without a model: customer_id, as_of, churned by the definition of the settings."""
+    definition = definition_of(source.tables, settings.churn)
+    found = who_left(source, as_of, definition, settings.churn, history)
+    return pl.concat([_nobody(history), *(rows for _, rows in found)], how="diagonal")
+
+
+def _nobody(history: pl.DataFrame) -> pl.DataFrame:
+    return pl.DataFrame(schema={"customer_id": pl.String, "churned": pl.Float64, "as_of": history.schema["as_of"]})
 
 
 def _kinds(bundle: Bundle) -> dict[str, Literal["number", "category"]]:

@@ -5,13 +5,12 @@ from collections.abc import Sequence
 
 import polars as pl
 from rich.box import SIMPLE_HEAD
-from rich.console import RenderableType
-from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from models.prediction import Prediction, Reason
 from serving.errors import InvalidRequestError
+from serving.explained import who
 from serving.store import Account
 from serving.terminal import UNKNOWN, money, out, percent
 
@@ -49,47 +48,12 @@ def rank_table(accounts: Sequence[Account], total: int) -> Table:
     return table
 
 
-def explained(account: Account) -> RenderableType:
-    """A page on one customer, in plain words."""
-    row = account.prediction
-    lines = [
-        f"as of {row.as_of:%Y-%m-%d} · {'at stake' if row.at_stake else 'not at stake'} · rests on {row.basis}",
-        "",
-        f"Risk of leaving in {row.churn_horizon_days} days: {percent(row.churn_probability)} ({row.risk_band})",
-        f"Worth over {row.value_horizon_days} days: {money(row.expected_value)} "
-        f"(8 of 10 such customers: {money(row.value_low)} to {money(row.value_high)})",
-        f"If it stays: {money(row.value_if_retained)} · value at risk: {money(row.value_at_risk)}",
-        f"Composite score: {_score(row)} · tier: {row.tier or 'not enough known'}",
-        "",
-        "Why:",
-        *(f"  • {_reason(reason)}" for reason in row.reasons),
-        "",
-        f"What to do: {row.playbook or UNKNOWN}",
-    ]
-    return Panel(Text("\n".join(lines)), title=Text(_who(account)), title_align="left")
-
-
 def _story(account: Account) -> Text:
     """Name, first reason and playbook, a line each."""
     row = account.prediction
     first = next((reason.text for reason in _raising_first(row.reasons)), UNKNOWN)
-    story = Text(_who(account), style="bold")
+    story = Text(who(account), style="bold")
     return story.append(f"\n{first}\n→ {row.playbook or UNKNOWN}\n", style="not bold")
-
-
-def _who(account: Account) -> str:
-    key = account.prediction.customer_id
-    return f"{account.name} ({key})" if account.name else key
-
-
-def _score(row: Prediction) -> str:
-    if row.composite_score is None:
-        return "nothing known"
-    return f"{row.composite_score:.0f} of 100 (from {percent(row.composite_coverage)} of what it asks)"
-
-
-def _reason(reason: Reason) -> str:
-    return f"{reason.text} [{reason.size:.0%}]"
 
 
 def _flat(accounts: Sequence[Account]) -> pl.DataFrame:
@@ -97,6 +61,7 @@ def _flat(accounts: Sequence[Account]) -> pl.DataFrame:
     rows = [
         account.prediction.model_dump(exclude=_LISTS)
         | {"name": account.name, "owner": account.owner}
+        | {name: "; ".join(getattr(account.prediction, name)) for name in ("segments", "alerts")}
         | {"reasons": "; ".join(reason.text for reason in account.prediction.reasons)}
         for account in accounts
     ]
@@ -105,7 +70,7 @@ def _flat(accounts: Sequence[Account]) -> pl.DataFrame:
 
 _LISTS = {"reasons", "segments", "alerts", "points"}
 _FLAT = [name for name in Prediction.model_fields if name not in _LISTS]
-_FLAT += ["name", "owner", "reasons"]
+_FLAT += ["name", "owner", "segments", "alerts", "reasons"]
 
 
 def _raising_first(reasons: Sequence[Reason]) -> list[Reason]:

@@ -4,12 +4,14 @@ import datetime as dt
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from features.errors import RemoraError
 from serving.errors import exit_code
+from serving.report_cli import alerts, leads, report_app
+from serving.rules_cli import rules_app
 from serving.terminal import fail, steps, tell
 
 if TYPE_CHECKING:
@@ -30,6 +32,12 @@ Config = Annotated[Path | None, typer.Option("--config", help="Settings file (de
 AsOf = Annotated[str | None, typer.Option("--as-of", help="YYYY-MM-DD; default: the day after the last event.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Also write this Parquet file.")]
+
+
+app.add_typer(rules_app)
+app.add_typer(report_app)
+app.command()(alerts)
+app.command()(leads)
 
 
 def main() -> None:
@@ -83,10 +91,11 @@ def check(data: Data, as_of: AsOf = None, config: Config = None, as_json: Json =
     from features.clock import micros, now
     from monitoring.printout import readiness_tables
     from monitoring.readiness import readiness
+    from serving.opening import date_of, opened
 
-    settings, source = _opened(data, config, adds_money=False)
+    settings, source = opened(data, config, adds_money=False)
     with steps("check"):
-        at = micros(_date(source, settings, as_of)) if as_of else None
+        at = micros(date_of(source, settings, as_of)) if as_of else None
         report = readiness(source, at, settings, now())
     tell(as_json, report.model_dump(mode="json"), *readiness_tables(report))
 
@@ -103,12 +112,13 @@ def features(
     from features.build import build
     from features.clock import micros
     from serving.errors import require_folder
+    from serving.opening import date_of, opened
     from training.labels import definition_of
     from training.snapshots import fit_population
 
-    settings, source = _opened(data, config)
+    settings, source = opened(data, config)
     require_folder(file)
-    at = micros(_date(source, settings, as_of))
+    at = micros(date_of(source, settings, as_of))
     with steps("features"):
         fitted = fit_population(source, at, definition_of(source.tables, settings.churn), settings)
         wide = build(source.tables, at, fitted)
@@ -121,12 +131,13 @@ def features(
 def train(data: Data, as_of: AsOf = None, config: Config = None, as_json: Json = False) -> None:
     """Train churn and value, judge them beside the baselines, register a candidate; nothing after --as-of is read."""
     from features.clock import micros, now
+    from serving.opening import date_of, opened
     from serving.printout import trained
     from training.pipeline import train as fit
     from training.registry import record
 
-    settings, source = _opened(data, config)
-    date = _date(source, settings, as_of)
+    settings, source = opened(data, config)
+    date = date_of(source, settings, as_of)
     with steps(f"train as of {date:%Y-%m-%d}") as step, TemporaryDirectory(prefix="remora-") as place:
         candidate = fit(source, micros(date), settings, now(), Path(place), step)
         step("register")
@@ -163,11 +174,12 @@ def score(
     as_json: Json = False,
 ) -> None:
     """Score every customer into the store and, if asked, a file."""
+    from serving.opening import date_of, opened
     from serving.printout import scored
     from serving.score import run_score
 
-    settings, source = _opened(data, config)
-    date = _date(source, settings, as_of)
+    settings, source = opened(data, config)
+    date = date_of(source, settings, as_of)
     with steps(f"score as of {date:%Y-%m-%d}") as step, _store(settings) as store:
         rows = run_score(source, date, _champion(settings), settings, store, file, backfill, step)
     tell(as_json, *scored(rows, file))
@@ -193,19 +205,21 @@ def rank(
 
 
 @app.command()
-def explain(customer: str, config: Config = None, as_json: Json = False) -> None:
-    """All that is known of one customer's risk, in plain words."""
+def explain(
+    customer: str,
+    lang: Annotated[Literal["en", "zh"], typer.Option("--lang", help="Language of the page.")] = "en",
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """All that is known of one customer, in plain words: risk, worth, score, segments, alerts, why, what to do."""
     from features.settings import load_settings
-    from serving.accounts import explained
-    from serving.errors import UnknownCustomerError
+    from serving.explained import known_of, page
+    from serving.ruling import pack_of
 
-    with _store(load_settings(config)) as store:
-        account = store.account(customer)
-    if account is None:
-        raise UnknownCustomerError(
-            f"customer {customer}: never scored; run `remora score DATA` first, or check the key"
-        )
-    tell(as_json, account.prediction.model_dump(mode="json"), explained(account))
+    settings = load_settings(config)
+    with _store(settings) as store:
+        known = known_of(store, customer)
+    tell(as_json, known.data(), page(known, pack_of(_champion(settings), settings), lang))
 
 
 @app.command()
@@ -236,10 +250,11 @@ def monitor(
     as_json: Json = False,
 ) -> None:
     """Drift, quality, realised accuracy; exit code 3 when retraining is due."""
+    from serving.opening import date_of, opened
     from serving.printout import monitored
 
-    settings, source = _opened(data, config)
-    report, files = _monitor(source, settings, _date(source, settings, as_of), html)
+    settings, source = opened(data, config)
+    report, files = _monitor(source, settings, date_of(source, settings, as_of), html)
     tell(as_json, report.model_dump(mode="json"), *monitored(report, files))
     if report.retraining_due:
         raise typer.Exit(3)
@@ -250,11 +265,12 @@ def run(data: Data, as_of: AsOf = None, config: Config = None, as_json: Json = F
     """The scheduled job: check, score, monitor. Exit code 3 when retraining is due."""
     from features.clock import micros, now
     from monitoring.readiness import readiness
+    from serving.opening import date_of, opened
     from serving.printout import checked, monitored, scored
     from serving.score import run_score
 
-    settings, source = _opened(data, config)
-    date = _date(source, settings, as_of)
+    settings, source = opened(data, config)
+    date = date_of(source, settings, as_of)
     with steps("check"):
         readiness_data, words = checked(readiness(source, micros(date), settings, now()))
     bundle = _champion(settings)
@@ -269,29 +285,6 @@ def run(data: Data, as_of: AsOf = None, config: Config = None, as_json: Json = F
     tell(as_json, told, words, table, *monitored(report, files))
     if report.retraining_due:
         raise typer.Exit(3)
-
-
-def _opened(data: str, config: Path | None, adds_money: bool = True) -> "tuple[Settings, Source]":
-    """Settings and source; a folder that brings its own remora.toml needs no --config."""
-    from features.currency import require_one_currency
-    from features.engines import open_source
-    from features.settings import load_settings
-
-    beside = Path(data) / "remora.toml"
-    settings = load_settings(config or (beside if beside.exists() and not Path("remora.toml").exists() else None))
-    source = open_source(data, settings)
-    if adds_money:
-        require_one_currency(source.tables, settings.value.rates)
-    return settings, source
-
-
-def _date(source: "Source", settings: "Settings", day: str | None) -> dt.datetime:
-    """The date of --as-of in the company's zone, or the day after the last event that is not in the future."""
-    from features.asof import default_as_of
-    from features.clock import now, start_of
-
-    date = start_of(day, settings.company.zone) if day else default_as_of(source, settings, now())
-    return date.astimezone(settings.company.zone)
 
 
 def _store(settings: "Settings") -> "Store":

@@ -1,7 +1,6 @@
 """Batch scoring: from tables as of a date to the rows of the output contract."""
 
 import datetime as dt
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,24 +11,20 @@ from features.build import Fitted, build
 from features.clock import micros, moment, now
 from features.engines import Source
 from features.errors import RemoraError
+from features.facts import open_tickets
 from features.settings import Churn, Settings
-from features.usage import popular_features
 from models.bundle import Bundle
 from models.explain import reasons
 from models.prediction import REASON, SCHEMA, TIME, Reason
-from models.rules import (
-    FittedComposite,
-    RulePack,
-    composite_score,
-    fit_composite,
-    load_pack,
-    playbooks,
-    risk_band,
-    rule_reasons,
-)
+from models.rules import RulePack, risk_band, rule_reasons
+from models.rules.apply import Ruled, Rules, apply_rules, with_playbooks
+from models.rules.playbooks import playbook_text
 from serving.errors import require_folder
+from serving.ruling import calendar_of, pack_of, remember, rules_of
 from serving.store import Store
+from serving.tables import CUSTOMERS
 from training.labels import at_stake, definition_of
+from training.rules import core_features, rule_rows
 from training.snapshots import steady
 
 NO_MODEL = "none"
@@ -56,31 +51,38 @@ def run_score(
     if file is not None:
         require_folder(file)
     past = source.until(micros(date))
-    rows = score(past, micros(date), bundle, settings, now(), progress)
+    scored = score(past, micros(date), bundle, settings, now(), progress)
+    calendar = calendar_of(scored.rules.pack, settings)
     progress("store")
+    past_of_model = bundle is not None and date < bundle.manifest.as_of
     store.save_customers(people(past))
-    store.save(rows, backfill=backfill and bundle is not None and date < bundle.manifest.as_of)
+    store.save(scored.rows, backfill=backfill and past_of_model)
+    if not (backfill and past_of_model):
+        progress("alerts")
+        remember(store, scored.ruled, scored.rows, scored.rules, micros(date), calendar)
     if file is not None:
-        write_scores(rows, file)
-    return rows
+        write_scores(scored.rows, file)
+    return scored.rows
 
 
 def people(source: Source) -> pl.DataFrame:
-    """customer_id with name and account_owner, where `customers` has them."""
+    """customer_id with what the lists show of a customer, where `customers` has it."""
     if "customers" not in source.tables:
         return pl.DataFrame(schema={"customer_id": pl.String})
     table = source.tables["customers"]
-    columns = [name for name in ("customer_id", "name", "account_owner") if name in table.collect_schema().names()]
+    present = table.collect_schema().names()
+    columns = [column.name for column in CUSTOMERS.columns if column.name in present]
     native: pl.DataFrame = table.select(columns).collect(backend="polars").to_native()
     return native.drop_nulls("customer_id").unique("customer_id", keep="first", maintain_order=True)
 
 
 @dataclass(frozen=True)
-class Rules:
-    """The documented rules with what they learnt from the population once."""
+class Scored:
+    """`rows` of `models.prediction.SCHEMA`, one per customer, sorted by customer_id; and what they rest on."""
 
-    pack: RulePack
-    fitted: FittedComposite
+    rows: pl.DataFrame
+    ruled: Ruled
+    rules: Rules
 
 
 def score(
@@ -90,30 +92,39 @@ def score(
     settings: Settings,
     scored_at: dt.datetime,
     progress: Progress = lambda step: None,
-) -> pl.DataFrame:
-    """One row of `models.prediction.SCHEMA` per customer known before `as_of`, sorted by customer_id.
-
-    Without a bundle the rules alone speak.
-    """
+) -> Scored:
+    """Everyone known before `as_of`. Without a bundle the rules alone speak."""
     progress("features")
-    wide = features(source, as_of, bundle, settings)
-    rules = bundle_rules(bundle) if bundle else own_rules(wide, settings)
+    fitted = population_of(source, as_of, bundle, settings)
+    wide = steady_features(source, as_of, fitted)
+    rules = rules_of(bundle, source, wide, as_of, settings, fitted)
+    progress("rules")
+    ruled = apply_rules(
+        rule_rows(source.tables, wide, as_of, rules), rules, as_of, open_tickets(source.tables, as_of),
+        calendar_of(rules.pack, settings),
+    )  # fmt: skip
     progress("score")
-    rows = _ruled(wide, rules)
+    rows = _ruled(ruled, rules)
     if bundle is None:
-        known = rows.with_columns(**_without_model(source, as_of, settings))
-        return _finished(known, as_of, None, rules, settings, scored_at)
-    rows = _modelled(rows, wide, staked(source, as_of, bundle, wide), bundle, rules)
-    progress("reasons")
-    return _finished(_explained(rows, wide, bundle), as_of, bundle, rules, settings, scored_at)
+        rows = rows.with_columns(**_without_model(source, as_of, settings))
+    else:
+        rows = _modelled(rows, wide, staked(source, as_of, bundle, wide), bundle, rules)
+        progress("reasons")
+        rows = _explained(rows, wide, bundle)
+    return Scored(_finished(rows, as_of, bundle, rules, settings, scored_at), ruled, rules)
 
 
-def features(source: Source, as_of: int, bundle: Bundle | None, settings: Settings) -> pl.DataFrame:
-    """Features as the bundle's models know them; without a bundle, as the rules need them."""
-    if bundle is None:
-        return steady(build(source.tables, as_of, Fitted(popular_features(source.until(as_of).tables, as_of))))
-    fitted = bundle.manifest.fitted
-    return steady(build(source.tables, as_of, Fitted(tuple(fitted["core_features"]), tuple(fitted["static"]))))
+def population_of(source: Source, as_of: int, bundle: Bundle | None, settings: Settings) -> Fitted:
+    """What the features need to know of the population: the bundle's, or, without one, as it is now."""
+    if bundle is not None:
+        fitted = bundle.manifest.fitted
+        return Fitted(tuple(fitted["core_features"]), tuple(fitted["static"]))
+    return Fitted(core_features(source.until(as_of).tables, as_of, pack_of(None, settings)))
+
+
+def steady_features(source: Source, as_of: int, fitted: Fitted) -> pl.DataFrame:
+    """Every feature of everyone known before `as_of`, in digits that do not depend on the engine."""
+    return steady(build(source.tables, as_of, fitted))
 
 
 def staked(source: Source, as_of: int, bundle: Bundle, wide: pl.DataFrame) -> pl.Series:
@@ -123,25 +134,6 @@ def staked(source: Source, as_of: int, bundle: Bundle, wide: pl.DataFrame) -> pl
         return wide["customer_id"]
     churn = Churn(definition=part.definition, active_within_days=part.active_within_days)
     return at_stake(source.tables, as_of, part.definition, churn)["customer_id"]
-
-
-def bundle_rules(bundle: Bundle) -> Rules:
-    """The rule pack and the fitted bounds that came with the models."""
-    pack = load_pack(bundle.folder / "pack.toml")
-    return Rules(pack, FittedComposite.from_dict(bundle.manifest.fitted["composite"]))
-
-
-def own_rules(wide: pl.DataFrame, settings: Settings) -> Rules:
-    """Without a bundle: bounds fitted at the first scoring and kept under REMORA_HOME, so that scores compare."""
-    pack = load_pack()
-    kept = settings.home / "rules" / f"{pack.rules_version}.json"
-    if not kept.exists():
-        fitted = fit_composite(wide, pack, settings.company.currency)
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        beside = kept.with_name(f".{kept.name}.{os.getpid()}")  # half a file would stop every later scoring
-        beside.write_text(fitted.model_dump_json(indent=2), encoding="utf-8")
-        beside.replace(kept)
-    return Rules(pack, FittedComposite.model_validate_json(kept.read_text(encoding="utf-8")))
 
 
 def _refuse_the_past(bundle: Bundle | None, as_of: int, backfill: bool) -> None:
@@ -154,13 +146,9 @@ def _refuse_the_past(bundle: Bundle | None, as_of: int, backfill: bool) -> None:
     )
 
 
-def _ruled(wide: pl.DataFrame, rules: Rules) -> pl.DataFrame:
-    """composite_score, composite_coverage, tier, playbook and the rules' own reasons, in the order of `wide`."""
-    scored = composite_score(wide, rules.fitted, rules.pack)
-    told = rule_reasons(scored, rules.fitted, rules.pack)
-    return scored.select("customer_id", "composite_score", "composite_coverage", "tier").with_columns(
-        playbook=playbooks(pl.col("tier"), rules.pack), reasons=_reasons(told)
-    )
+def _ruled(ruled: Ruled, rules: Rules) -> pl.DataFrame:
+    """What the rules say, with their own reasons."""
+    return ruled.rows.with_columns(reasons=_reasons(rule_reasons(ruled.rows, rules.fitted.composite, rules.pack)))
 
 
 def _modelled(rows: pl.DataFrame, wide: pl.DataFrame, stake: pl.Series, bundle: Bundle, rules: Rules) -> pl.DataFrame:
@@ -223,20 +211,28 @@ def _finished(
 ) -> pl.DataFrame:
     """Exactly the output contract, in its order and types."""
     churn, value = _horizons(bundle, settings)
-    told = rows.with_columns(
+    family = pl.col("reasons").list.first().struct.field("feature").str.extract("^([a-z]+)_")
+    led = with_playbooks(rows.with_columns(reason_family=family), rules.pack, as_of)
+    told = led.with_columns(
         as_of=pl.lit(moment(as_of), TIME),
         scored_at=pl.lit(scored_at, TIME),
         churn_horizon_days=pl.lit(churn, pl.Int32),
         value_horizon_days=pl.lit(value, pl.Int32),
-        segments=pl.lit([], pl.List(pl.String)),
-        alerts=pl.lit([], pl.List(pl.String)),
+        playbook=_playbooks(led, rules.pack),
+        playbook_due=pl.from_epoch("playbook_due", "us").dt.replace_time_zone("UTC"),
         model_version=pl.lit(bundle.id if bundle else NO_MODEL),
-        rules_version=pl.lit(rules.fitted.rules_version),
+        rules_version=pl.lit(rules.pack.rules_version),
     )
     missing = [pl.lit(None, kind).alias(name) for name, kind in SCHEMA.items() if name not in told.columns]
     return (
         told.with_columns(missing).select(pl.col(name).cast(kind) for name, kind in SCHEMA.items()).sort("customer_id")
     )
+
+
+def _playbooks(rows: pl.DataFrame, pack: RulePack) -> pl.Expr:
+    """The recommended playbook in words."""
+    texts = {key: playbook_text(key, pack) for key in rows["playbook_key"].drop_nulls().unique()}
+    return pl.col("playbook_key").replace_strict(texts, default=None, return_dtype=pl.String)
 
 
 def _reasons(told: list[list[Reason]]) -> pl.Series:

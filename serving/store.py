@@ -18,6 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from models.prediction import SCHEMA, Prediction
 from serving.database import StoreError, connect, transaction
 from serving.migrations import migrate
+from serving.rule_log import RuleLog
 from serving.tables import CURRENT, CUSTOMERS, KEY, SCORES
 
 __all__ = ["Account", "Store", "StoreError", "open_store"]
@@ -40,6 +41,8 @@ class Account:
     name: str | None
     owner: str | None
     backfill: bool
+    preferences: tuple[str, ...] = ()
+    """How the customer wants to be reached: channel, form, rhythm, as far as known."""
 
 
 class Store:
@@ -53,6 +56,11 @@ class Store:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def log(self) -> RuleLog:
+        """What the rules remember."""
+        return RuleLog(self._engine)
 
     def close(self) -> None:
         """Let go of the database."""
@@ -75,7 +83,7 @@ class Store:
         return rows.height
 
     def save_customers(self, frame: pl.DataFrame) -> int:
-        """Put `customer_id, [name, account_owner]` in, replacing what is known of these customers; return how many."""
+        """Put customer_id and what is given of CUSTOMERS in, replacing what is known of these; return how many."""
         known = [name for name in frame.columns if name in CUSTOMERS.c]
         customers = frame.select(known).cast(pl.String)
         with transaction(self._engine, writes=True) as connection:
@@ -91,6 +99,13 @@ class Store:
     def account(self, customer_id: str) -> Account | None:
         """The current prediction of a customer with name and owner; None for one never scored."""
         return next(iter(self._accounts(_ACCOUNTS.where(CURRENT.c.customer_id == customer_id))), None)
+
+    def names(self, customers: Iterable[str]) -> dict[str, str]:
+        """customer_id → name, of those who have one."""
+        query = sa.select(CUSTOMERS.c.customer_id, CUSTOMERS.c.name)
+        known = CUSTOMERS.c.customer_id.in_([*customers]), CUSTOMERS.c.name.is_not(None)
+        with transaction(self._engine) as connection:
+            return {row.customer_id: row.name for row in connection.execute(query.where(*known))}
 
     def at_risk(
         self,
@@ -114,14 +129,15 @@ class Store:
         with transaction(self._engine) as connection:
             return int(connection.execute(count).scalar_one())
 
-    def history(self, as_of_before: dt.datetime) -> pl.DataFrame:
-        """Every score with `as_of < as_of_before` that is not a backfill: columns HISTORY, by customer and date.
+    def history(self, as_of_before: dt.datetime, also: Iterable[str] = ()) -> pl.DataFrame:
+        """Every score with `as_of < as_of_before` that is not a backfill: HISTORY and `also`, by customer and date.
 
         Unlike `at_risk`, it holds all dates, models and rule packs, and customers who were not at stake.
         """
-        wanted = [SCORES.c[name] for name in HISTORY]
+        names = [*HISTORY, *also]
+        wanted = [SCORES.c[name] for name in names]
         rows = sa.select(*wanted).where(SCORES.c.as_of < as_of_before, ~SCORES.c.backfill)
-        schema = {name: SCHEMA[name] for name in HISTORY}
+        schema = {name: SCHEMA[name] for name in names}
         with transaction(self._engine) as connection:
             found = connection.execution_options(yield_per=50_000).execute(rows).partitions()
             parts = [pl.DataFrame([tuple(row) for row in part], schema, orient="row") for part in found]
@@ -148,7 +164,9 @@ def open_store(place: str | Path) -> Store:
 
 _SAME_CUSTOMER = CUSTOMERS.c.customer_id == CURRENT.c.customer_id
 _SAME_KEY = sa.and_(*(SCORES.c[name] == CURRENT.c[name] for name in KEY))
-_ACCOUNTS = sa.select(SCORES, CUSTOMERS.c.name, CUSTOMERS.c.account_owner).select_from(
+_PREFERENCES = ("preferred_channel", "preferred_form", "preferred_cadence")
+_WHO = [CUSTOMERS.c[name] for name in ("name", "account_owner", *_PREFERENCES)]
+_ACCOUNTS = sa.select(SCORES, *_WHO).select_from(
     CURRENT.join(SCORES, _SAME_KEY).join(CUSTOMERS, _SAME_CUSTOMER, isouter=True)
 )
 _RANKING = (
@@ -174,7 +192,8 @@ def _ranked(
 
 def _account(row: sa.RowMapping) -> Account:
     prediction = Prediction.model_validate({name: row[name] for name in SCHEMA})
-    return Account(prediction, row["name"], row["account_owner"], row["backfill"])
+    preferences = tuple(row[name] for name in _PREFERENCES if row[name])
+    return Account(prediction, row["name"], row["account_owner"], row["backfill"], preferences)
 
 
 def _point_at(connection: sa.Connection, batch: pl.DataFrame) -> sa.Insert:

@@ -1,11 +1,11 @@
 """The tables of the store, as SQLAlchemy knows them; how they came to be is in `migrations`."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects import postgresql, sqlite
 
 from models.prediction import SCHEMA, TIME, Prediction
 from serving.database import UtcTime
@@ -49,6 +49,9 @@ CUSTOMERS = sa.Table(
     sa.Column("customer_id", _ID, primary_key=True),
     sa.Column("name", sa.Text),
     sa.Column("account_owner", sa.Text, index=True),
+    sa.Column("preferred_channel", sa.Text),
+    sa.Column("preferred_form", sa.Text),
+    sa.Column("preferred_cadence", sa.Text),
 )
 ALERTS = sa.Table(
     "remora_alerts",
@@ -58,7 +61,7 @@ ALERTS = sa.Table(
     sa.Column("rule", sa.Text, nullable=False),
     sa.Column("anchor", sa.BigInteger),
     sa.Column("state", sa.Text, nullable=False, index=True),
-    sa.Column("severity", sa.Double, nullable=False),
+    sa.Column("severity", sa.Integer, nullable=False),
     sa.Column("contact", sa.Boolean, nullable=False),
     sa.Column("signs", _LIST, nullable=False),
     sa.Column("owner_role", sa.Text),
@@ -87,9 +90,27 @@ SEGMENTS = sa.Table(
     sa.Column("reason", sa.Text),
     sa.PrimaryKeyConstraint("customer_id", "scheme", "as_of"),
 )
+STANDING = sa.Table(
+    "remora_standing",
+    METADATA,
+    sa.Column("customer_id", _ID, primary_key=True),
+    sa.Column("as_of", sa.BigInteger, nullable=False),
+    sa.Column("segments", _LIST, nullable=False),
+    sa.Column("metrics", _LIST, nullable=False),
+)
 REVIEWS = sa.Table(
     "remora_reviews",
     METADATA,
     sa.Column("kind", sa.Text, primary_key=True),
     sa.Column("done_on", sa.Date, nullable=False),
 )
+
+
+def replacing(
+    connection: sa.Connection, table: sa.Table, columns: Collection[str]
+) -> sqlite.Insert | postgresql.Insert:
+    """Insert rows into `table`, replacing `columns` of those whose primary key is taken."""
+    insert = (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(table)
+    key = [column.name for column in table.primary_key]
+    changed = {name: insert.excluded[name] for name in columns if name not in key}
+    return insert.on_conflict_do_update(index_elements=key, set_=changed)

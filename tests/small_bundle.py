@@ -8,9 +8,10 @@ import lightgbm
 import numpy as np
 import polars as pl
 
+from features.clock import micros
 from models.bundle import Bundle, ValueTexts, write_bundle
 from models.manifest import Calibration, ChurnPart, FeatureColumn, Interval, Manifest, ManifestParts, ValuePart, sha256
-from models.rules.fit import fit_composite
+from models.rules.apply import FittedRules
 from models.rules.pack import DEFAULT_PACK, load_pack
 
 AS_OF = dt.datetime(2011, 6, 30, tzinfo=dt.UTC)
@@ -94,7 +95,7 @@ def write_small_bundle(folder: Path, *, value: bool = True, rules: bool = False,
     """Write it to `folder`, with the shipped rule pack if `rules`; `remark` changes the bundle's id."""
     churn, values = texts()
     pack = load_pack()
-    fitted = {"composite": fit_composite(with_ids(), pack, "GBP").to_dict()} if rules else {}
+    fitted = FittedRules.fit(with_ids(), pack, micros(AS_OF), "GBP", None, ()).model_dump(mode="json") if rules else {}
     return write_bundle(
         folder,
         parts(value).model_copy(update={"fitted": fitted, "metrics": {"remark": remark}}),

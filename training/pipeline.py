@@ -17,6 +17,7 @@ from features.settings import Settings
 from models.bundle import Bundle, ValueTexts, write_bundle
 from models.manifest import ChurnPart, ManifestParts, ValuePart
 from models.rules import DEFAULT_PACK, FittedComposite, RulePack, composite_score, fit_composite, load_pack
+from models.rules.apply import FittedRules
 from training.evaluate import (
     LATER_PERIOD,
     NOT_LATER,
@@ -32,6 +33,7 @@ from training.fit import Fits, Roles, fit, importance, roles, training_counts
 from training.gate import GateDecision, gate, require_both, require_churners
 from training.labels import at_stake
 from training.metrics import Floats
+from training.rules import fit_rules
 from training.snapshots import Snapshots, fit_population, steady, take
 from training.split import Plan
 from training.targets import Targets, targets
@@ -88,15 +90,18 @@ def train(
     churners, stayers = training_counts(aims.outcomes, aims.churn)
     require_churners(churners, settings.gate.min_churners)
     require_both(churners, stayers)
+    pack = load_pack(settings.rules.pack)
     fitted = fit_population(past, aims.churn.calibration, aims.definition, settings)
     snapshots = take(past, aims, fitted, settings, lambda step: progress(f"features {step}"))
     progress("fit")
     fits = fit(snapshots, aims)
-    pack = load_pack()
     composite = fit_composite(_population(snapshots, aims.churn), pack, settings.company.currency)
     place = folder or Path(tempfile.mkdtemp(prefix="remora-"))
-    parts = _parts(as_of, aims, snapshots, fits, composite, settings)
-    files = _files(fits, _reference(past, as_of, snapshots, aims, settings), created_at)
+    today = steady(build(past.tables, as_of, snapshots.fitted))
+    progress("rules")
+    learnt = fit_rules(past.tables, today, as_of, pack, settings, snapshots.fitted, composite)
+    parts = _parts(as_of, aims, snapshots, fits, learnt, settings)
+    files = _files(fits, _reference(today, past, as_of, snapshots, aims, settings), settings, created_at)
     draft = write_bundle(place / "draft", parts, **files)
     progress("evaluate")
     churn = judge_churn(draft, snapshots, aims, composite, pack)
@@ -158,7 +163,7 @@ def _longest(rows: pl.DataFrame, windows: tuple[tuple[str, float], ...]) -> tupl
 
 
 def _parts(
-    as_of: int, aims: Targets, snapshots: Snapshots, fits: Fits, composite: FittedComposite, settings: Settings
+    as_of: int, aims: Targets, snapshots: Snapshots, fits: Fits, learnt: FittedRules, settings: Settings
 ) -> ManifestParts:
     churn = settings.churn
     return ManifestParts(
@@ -174,17 +179,16 @@ def _parts(
         value=_value_part(fits, aims, settings),
         features=snapshots.columns,
         fitted={
-            "composite": composite.to_dict(),
-            "core_features": list(snapshots.fitted.core_features),
+            **learnt.model_dump(mode="json"),
             "static": list(snapshots.fitted.static),
         },
     )
 
 
-def _files(fits: Fits, reference: pl.DataFrame, created_at: dt.datetime) -> dict[str, Any]:
+def _files(fits: Fits, reference: pl.DataFrame, settings: Settings, created_at: dt.datetime) -> dict[str, Any]:
     """What a bundle holds beside its manifest: the keyword arguments of `write_bundle`."""
     value = ValueTexts(fits.value.any, fits.value.amount, fits.value.retained) if fits.value else None
-    pack = DEFAULT_PACK.read_text(encoding="utf-8")
+    pack = (settings.rules.pack or DEFAULT_PACK).read_text(encoding="utf-8")
     return {"churn": fits.churn, "value": value, "pack": pack, "reference": reference, "created_at": created_at}
 
 
@@ -199,9 +203,11 @@ def _value_part(fits: Fits, aims: Targets, settings: Settings) -> ValuePart | No
     )
 
 
-def _reference(past: Source, as_of: int, snapshots: Snapshots, aims: Targets, settings: Settings) -> pl.DataFrame:
-    """Features of those at stake when training took place, for monitoring: what has changed since then is drift."""
-    wide = steady(build(past.tables, as_of, snapshots.fitted))
+def _reference(
+    today: pl.DataFrame, past: Source, as_of: int, snapshots: Snapshots, aims: Targets, settings: Settings
+) -> pl.DataFrame:
+    """Of `today`, everyone's features as of `as_of`, those at stake: what has changed since then is drift."""
+    wide = today
     if aims.definition != "labelled":
         stake = at_stake(past.tables, as_of, aims.definition, settings.churn)
         wide = wide.join(stake, on="customer_id", how="semi")

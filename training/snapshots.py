@@ -12,9 +12,10 @@ from features.clock import moment
 from features.engines import Source
 from features.profile import RULES, extras
 from features.settings import Definition, Settings
-from features.usage import popular_features
 from models.manifest import FeatureColumn
+from models.rules import load_pack
 from training.labels import realised_value
+from training.rules import core_features
 from training.split import folds
 from training.targets import Targets
 
@@ -43,7 +44,7 @@ def fit_population(source: Source, as_of: int, definition: Definition, settings:
     static = extras(source.tables) if definition == "labelled" else settings.profile.static
     excluded = settings.features.exclude
     return Fitted(
-        core_features=popular_features(source.until(as_of).tables, as_of),
+        core_features=core_features(source.until(as_of).tables, as_of, load_pack(settings.rules.pack)),
         static=tuple(name for name in static if name not in excluded),
     )
 

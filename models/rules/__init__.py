@@ -5,7 +5,7 @@ from models.rules.fit import fit_composite
 from models.rules.fitted import FittedComposite, FittedIndicator
 from models.rules.pack import DEFAULT_PACK, Lang, Method, PackError, RulePack, load_pack
 from models.rules.reasons import rule_reasons
-from models.rules.tiers import playbooks, risk_band, tier_label, tier_of, tier_playbook
+from models.rules.tiers import risk_band, tier_label, tier_of, tier_playbook
 
 __all__ = [
     "DEFAULT_PACK",
@@ -19,7 +19,6 @@ __all__ = [
     "composite_score",
     "fit_composite",
     "load_pack",
-    "playbooks",
     "risk_band",
     "rule_reasons",
     "tier_label",

@@ -9,17 +9,32 @@ from itertools import pairwise
 from math import inf
 from typing import Any
 
+from models.rules.schema.playbooks import reference_problems
+
 Raw = dict[str, Any]
+
+FORMAT = 1
+"""The newest format of a pack that is understood."""
 
 
 def cross_checks(raw: Raw) -> Iterator[str]:
     """One sentence a problem, beginning with the path inside the file."""
     composite = _table(raw, "composite")
+    yield from _from_the_future(raw)
     yield from _dimensions_exist(composite)
     yield from _adds_up(composite)
+    yield from _profiles(composite)
     yield from _tiers_meet(_table(composite, "tiers"))
+    yield from _traits(composite)
     yield from _percentiles(composite)
     yield from _bands_start_at_zero(_table(raw, "risk_bands"))
+    yield from reference_problems(raw)
+
+
+def _from_the_future(raw: Raw) -> Iterator[str]:
+    written = _number(raw.get("format"), FORMAT)
+    if written > FORMAT:
+        yield f"format: {written:g} is newer than {FORMAT}, which this Remora reads; update Remora, or use an older one"
 
 
 def _dimensions_exist(composite: Raw) -> Iterator[str]:
@@ -53,6 +68,46 @@ def _sum_is_100(path: str, key: str, entries: Raw) -> Iterator[str]:
     if abs(sum(known) - 100) > 1e-6:
         terms = " + ".join(f"{number:g}" for number in known)
         yield f"{path}: {key}s must add up to 100, but {terms} = {sum(known):g}"
+
+
+def _profiles(composite: Raw) -> Iterator[str]:
+    """A profile's shares or weights add up to 100 with those that it leaves as they are (D2)."""
+    method, dimensions, indicators = composite.get("method"), _table(composite, "dimensions"), _enabled(composite)
+    for name, profile in _table(composite, "profiles").items():
+        path, shares, weights = f"composite.profiles.{name}", _table(profile, "shares"), _table(profile, "weights")
+        yield from _strangers(f"{path}.shares", shares, dimensions, "dimension")
+        yield from _strangers(f"{path}.weights", weights, _table(composite, "indicators"), "indicator")
+        yield from _positive(f"{path}.weights", "weight", weights)
+        if not shares and not weights:
+            yield f"{path}: changes nothing; give shares or weights, or remove it"
+        elif shares and method == "dimension":
+            yield from _sum_is_100(f"{path}.shares", "share", _with(dimensions, "share", shares))
+        elif weights and method == "points":
+            yield from _sum_is_100(f"{path}.weights", "weight", _with(indicators, "weight", weights))
+        elif method == "points" and _is_enabled(profile):
+            yield f'{path}.shares: do not count under "points"; give weights'
+
+
+def _with(entries: Raw, key: str, given: Raw) -> Raw:
+    """`entries` with the numbers of `given` in the place of theirs."""
+    return {name: {key: given.get(name, _table(entry, key))} for name, entry in entries.items()}
+
+
+def _strangers(path: str, given: Raw, known: Raw, kind: str) -> Iterator[str]:
+    for name in given:
+        if name not in known:
+            yield f"{path}.{name}: no such {kind}; use one of {', '.join(known)}"
+
+
+def _positive(path: str, key: str, given: Raw) -> Iterator[str]:
+    if any(_number(_table(given, name).get("value"), 1) <= 0 for name in given):
+        yield f"{path}: every {key} must be above 0"
+
+
+def _traits(composite: Raw) -> Iterator[str]:
+    for name, tier in _table(composite, "tiers").items():
+        expects = _table(tier, "expects")
+        yield from _strangers(f"composite.tiers.{name}.expects", expects, _table(composite, "dimensions"), "dimension")
 
 
 def _tiers_meet(tiers: Raw) -> Iterator[str]:
@@ -89,7 +144,11 @@ def _bands_start_at_zero(bands: Raw) -> Iterator[str]:
 
 def _enabled(composite: Raw) -> Raw:
     entries = _table(composite, "indicators").items()
-    return {name: entry for name, entry in entries if isinstance(entry, dict) and entry.get("enabled", True) is True}
+    return {name: entry for name, entry in entries if isinstance(entry, dict) and _is_enabled(entry)}
+
+
+def _is_enabled(entry: Raw) -> bool:
+    return entry.get("enabled", True) is True
 
 
 def _table(raw: Any, key: str) -> Raw:

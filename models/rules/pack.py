@@ -71,7 +71,8 @@ def load_pack(path: Path | None = None) -> RulePack:
     try:
         pack = RulePack.model_validate(raw)
     except ValidationError as error:
-        problems = [*map(_problem, error.errors()), *problems]
+        told = tuple(problem.partition(":")[0] for problem in problems)  # once is enough
+        problems = [*(_problem(each) for each in error.errors() if _path(each) not in told), *problems]
     raise_all(PackError, [f"{place}: {problem}" for problem in problems])
     return pack
 
@@ -86,7 +87,10 @@ def _read(file: Path, place: str) -> dict[str, Any]:
 
 
 def _problem(error: Any) -> str:
-    path = ".".join(map(str, error["loc"]))
     message = error["msg"].removeprefix("Value error, ")
     plain = {"extra_forbidden": "unknown key; remove or correct it", "missing": "missing; add it"}
-    return f"{path}: {plain.get(error['type'], message)}"
+    return f"{_path(error)}: {plain.get(error['type'], message)}"
+
+
+def _path(error: Any) -> str:
+    return ".".join(map(str, error["loc"]))

@@ -11,5 +11,9 @@ def column(rows: pl.DataFrame, name: str, kind: pl.DataType | type[pl.DataType] 
 
 
 def days_since(rows: pl.DataFrame, name: str, as_of: int) -> pl.Expr:
-    """Days (Float64) from the moment in column `name` (Int64 microseconds) to `as_of`; null for never or no table."""
-    return (pl.lit(as_of) - column(rows, name, pl.Int64)).cast(pl.Float64) / DAY
+    """Days (Float64) from the moment in column `name` (Int64 microseconds) to `as_of`; null for never or no table.
+
+    Whole days are exact. A factor, not a divisor: Polars divides one row and many rows differently in the last digit.
+    """
+    passed = pl.lit(as_of) - column(rows, name, pl.Int64)
+    return (passed // DAY).cast(pl.Float64) + (passed % DAY).cast(pl.Float64) * (1 / DAY)

@@ -44,9 +44,3 @@ def tier_playbook(tier: str | None, pack: RulePack, lang: Lang = "en") -> str | 
     entry = pack.composite.tiers[tier]
     strategy, owner, cadence = (part.text(lang) for part in (entry.strategy, entry.owner, entry.cadence))
     return f"{strategy}（{owner}，{cadence}）" if lang == "zh" else f"{strategy} ({owner}, {cadence})"
-
-
-def playbooks(tier: pl.Expr, pack: RulePack, lang: Lang = "en") -> pl.Expr:
-    """`tier_playbook` for a column of tiers."""
-    texts = {name: tier_playbook(name, pack, lang) for name in pack.composite.tiers}
-    return tier.replace_strict(texts, default=None, return_dtype=pl.String)

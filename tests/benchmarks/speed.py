@@ -122,7 +122,7 @@ def scoring(data: Path) -> int:
     source = open_source(data, settings)
     bundle = train(source, as_of(), settings, now()).bundle
     started, spent = time.perf_counter(), cpu()
-    rows = score(source, as_of(), bundle, settings, moment(as_of()))
+    rows = score(source, as_of(), bundle, settings, moment(as_of())).rows
     told["seconds"], told["cpu"] = time.perf_counter() - started, cpu() - spent
     return rows.height
 

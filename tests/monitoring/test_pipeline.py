@@ -32,7 +32,9 @@ def watched(
 def closed(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> pl.DataFrame:
     """The store's history after the company was scored one window ago."""
     date = trained.date - WINDOW
-    rows = score(trained.source.until(micros(date)), micros(date), trained.candidate.bundle, trained.settings, date)
+    rows = score(
+        trained.source.until(micros(date)), micros(date), trained.candidate.bundle, trained.settings, date
+    ).rows
     with open_store(tmp_path_factory.mktemp("closed") / "store.db") as store:
         store.save(rows)
         return store.history(trained.date)
@@ -55,7 +57,7 @@ def test_the_population_the_model_learnt_from_has_not_drifted(report: MonitorRep
 def test_the_population_is_those_at_stake_with_predictions(trained: Trained) -> None:
     found = scored_population(trained.source, trained.as_of, trained.candidate.bundle)
     assert found.columns == [*trained.candidate.bundle.manifest.names, "churn_probability", "expected_value"]
-    scores = score(trained.source, trained.as_of, trained.candidate.bundle, trained.settings, trained.date)
+    scores = score(trained.source, trained.as_of, trained.candidate.bundle, trained.settings, trained.date).rows
     assert found.height == scores["at_stake"].sum()
     assert found["churn_probability"].mean() == pytest.approx(scores["churn_probability"].mean(), rel=1e-5)
 

@@ -35,7 +35,9 @@ def silent(step: str) -> None:
 
 @pytest.fixture(scope="module")
 def scored(trained: Trained) -> pl.DataFrame:
-    return score(trained.source.until(trained.as_of), trained.as_of, trained.candidate.bundle, trained.settings, MADE)
+    return score(
+        trained.source.until(trained.as_of), trained.as_of, trained.candidate.bundle, trained.settings, MADE
+    ).rows
 
 
 def test_the_output_contract_to_the_letter(scored: pl.DataFrame, trained: Trained) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Lang = Literal["en", "zh"]
-Source = Literal["D1", "D2", "D3", "D4", "D5", "project default"]
+Source = Literal["D1", "D2", "D3", "D4", "D5", "project default", "own"]
 Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Percent = Annotated[float, Field(strict=True, ge=0, le=100)]
 Text = Annotated[str, Field(min_length=1)]

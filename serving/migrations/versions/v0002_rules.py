@@ -29,6 +29,8 @@ def _scores() -> None:
     for name in ("playbook_key", "playbook_owner", "playbook_cadence", "playbook_because"):
         op.add_column("remora_scores", sa.Column(name, sa.Text))
     op.add_column("remora_scores", sa.Column("playbook_due", _TIME))
+    for name in ("preferred_channel", "preferred_form", "preferred_cadence"):
+        op.add_column("remora_customers", sa.Column(name, sa.Text))
 
 
 def _ranking() -> None:
@@ -63,7 +65,7 @@ def _alerts() -> None:
         sa.Column("rule", sa.Text, nullable=False),
         sa.Column("anchor", sa.BigInteger),
         sa.Column("state", sa.Text, nullable=False, index=True),
-        sa.Column("severity", sa.Double, nullable=False),
+        sa.Column("severity", sa.Integer, nullable=False),
         sa.Column("contact", sa.Boolean, nullable=False),
         sa.Column("signs", _LIST, nullable=False),
         sa.Column("owner_role", sa.Text),
@@ -92,6 +94,13 @@ def _segments() -> None:
         sa.Column("after", sa.Text),
         sa.Column("reason", sa.Text),
         sa.PrimaryKeyConstraint("customer_id", "scheme", "as_of"),
+    )
+    op.create_table(
+        "remora_standing",
+        sa.Column("customer_id", _ID, primary_key=True),
+        sa.Column("as_of", sa.BigInteger, nullable=False),
+        sa.Column("segments", _LIST, nullable=False),
+        sa.Column("metrics", _LIST, nullable=False),
     )
     op.create_table(
         "remora_reviews",

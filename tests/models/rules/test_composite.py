@@ -202,8 +202,9 @@ def test_floating_point_does_not_cost_a_tier() -> None:
 
 
 def test_an_indicator_is_added_without_code(tmp_path: Path) -> None:
-    file = tmp_path / "copy.toml"
-    file.write_text(DEFAULT_PACK.read_text(encoding="utf-8").replace("enabled = false", ""), encoding="utf-8")
+    file, text = tmp_path / "copy.toml", DEFAULT_PACK.read_text(encoding="utf-8")
+    before, esg, after = text.partition("[composite.indicators.esg]")
+    file.write_text(before + esg + after.replace("enabled = false", "", 1), encoding="utf-8")
     frame = pl.DataFrame({"customer_id": ["a"], "profile_esg_willingness": [0.4], "profile_size_fit": [1.0]})
     pack = load_pack(file)
     row = composite_score(frame, fit_composite(frame, pack), pack).row(0, named=True)

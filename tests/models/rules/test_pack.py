@@ -5,9 +5,10 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
-from models.rules import DEFAULT_PACK, PackError, load_pack
+from models.rules import DEFAULT_PACK, PackError, load_pack, tier_of
 
 TEXT = DEFAULT_PACK.read_text(encoding="utf-8")
 
@@ -44,22 +45,76 @@ def test_the_shipped_numbers_are_those_of_d2() -> None:
     assert {name: (t.score.low, t.score.high) for name, t in composite.tiers.items()} == {
         "strategic": (90, None), "key": (70, 90), "regular": (50, 70), "watch": (None, 50)
     }  # fmt: skip
-    assert composite.minimum_coverage.value == 0.5
     assert "esg" in composite.indicators
     assert "esg" not in composite.enabled
+    assert (composite.active_profiles, composite.core_features) == ({}, ())
+    assert [(t.role, t.owner.en) for t in composite.tiers.values()] == [
+        ("sales_director", "sales director"),
+        ("account_manager", "account manager"),
+        ("sales_representative", "sales representative"),
+        ("customer_success_lead", "customer success lead"),
+    ]
+
+
+P = "project default"
+
+NUMBERS: list[tuple[str, Any, str]] = [
+    ("minimum_coverage", {"value": 0.5}, P),
+    ("lower_percentile", {"value": 5}, P),
+    ("upper_percentile", {"value": 95}, P),
+    ("consistency_limit", {"value": 0.1}, P),
+    ("cadence_at_risk", {"value": 2}, P),
+    ("dimensions.current_value.share", {"value": 50}, "D2"),
+    ("dimensions.behaviour.share", {"value": 30}, "D2"),
+    ("dimensions.potential.share", {"value": 20}, "D2"),
+    ("indicators.spend.weight", {"value": 25}, "D2"),
+    ("indicators.tenure.weight", {"value": 15}, "D2"),
+    ("indicators.margin.weight", {"value": 10}, "D2"),
+    ("indicators.interactions.weight", {"value": 15}, "D2"),
+    ("indicators.complaints.weight", {"value": 10}, "D2"),
+    ("indicators.depth.weight", {"value": 10}, "D2"),
+    ("indicators.industry_growth.weight", {"value": 8}, "D2"),
+    ("indicators.size_fit.weight", {"value": 7}, "D2"),
+    ("indicators.spend.bounds", {"low": 0, "high": 100_000, "currency": "CNY"}, "D2"),
+    ("indicators.spend.winsorise", {"low": 1, "high": 99}, P),
+    ("indicators.tenure.bounds", {"low": 0, "high": 40 * 30.4375}, "D2"),
+    ("indicators.tenure.possible", {"low": 0}, "D2"),
+    ("indicators.margin.possible", {"high": 1}, "D2"),
+    ("indicators.size_fit.band",
+     {"features": ["profile_employees"], "low": 50, "high": 500, "zero_below": 0, "zero_above": 1000}, P),
+    ("tiers.strategic.score", {"low": 90}, "D2"),
+    ("tiers.key.score", {"low": 70, "high": 90}, "D2"),
+    ("tiers.regular.score", {"low": 50, "high": 70}, "D2"),
+    ("tiers.watch.score", {"high": 50}, "D2"),
+    ("tiers.strategic.cadence_days", {"value": 90}, "D2"),
+    ("tiers.key.cadence_days", {"value": 30}, "D2"),
+    ("tiers.regular.cadence_days", {"value": 90}, "D2"),
+    ("tiers.watch.cadence_days", {"value": 30}, "D2"),
+    ("tiers.watch.plan_days", {"value": 15}, "D2"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "numbers", "document"), NUMBERS)
+def test_each_number_of_the_composite_score_and_its_document(path: str, numbers: dict[str, Any], document: str) -> None:
+    found: Any = tomllib.loads(TEXT)["composite"]
+    for key in path.split("."):
+        found = found[key]
+    assert found == numbers | {"from": document}
 
 
 def test_every_number_names_its_document() -> None:
     def numbers_without_source(table: dict[str, Any], path: str) -> list[str]:
         own = [
-            f"{path}.{key}" for key, value in table.items() if isinstance(value, int | float) and "from" not in table
+            f"{path}.{key}"
+            for key, value in table.items()
+            if isinstance(value, int | float) and not isinstance(value, bool) and "from" not in table
         ]
         below = [
             numbers_without_source(value, f"{path}.{key}") for key, value in table.items() if isinstance(value, dict)
         ]
         return [*own, *(found for each in below for found in each)]
 
-    assert numbers_without_source(tomllib.loads(TEXT), "") == [".format", ".composite.indicators.esg.enabled"]
+    assert numbers_without_source(tomllib.loads(TEXT), "") == [".format"]
 
 
 def test_rules_version_follows_content_not_layout(tmp_path: Path) -> None:
@@ -109,7 +164,57 @@ def test_all_problems_at_once_with_their_paths(tmp_path: Path) -> None:
         ("weight = { value = 7,", "weight = { value = 0,", "composite.indicators.size_fit: weight must be above 0"),
         ("lower_percentile = { value = 5", "lower_percentile = { value = 99", "composite.lower_percentile: expected"),
         ("times_base_rate = { value = 0", "times_base_rate = { value = 0.5", "risk_bands: one band must begin at 0"),
-        ("format = 1", "format = 2", "format: Input should be 1"),
+        ("format = 1", "format = 2", "format: 2 is newer than 1, which this Remora reads; update Remora"),
+        ("format = 1", "format = 0", "format: Input should be 1"),
+        ('from = "D2"\n\n[composite.tiers.key]', "\n[composite.tiers.key]", "composite.tiers.strategic.from: missing"),
+        ("cadence_days = { value = 90", "cadence_days = { value = 0", "composite.tiers.strategic.cadence_days.value:"),
+        (
+            "expects.behaviour",
+            "expects.loyalty",
+            "composite.tiers.strategic.expects.loyalty: no such dimension; use one",
+        ),
+        (
+            "expects.behaviour = { low = 0.8",
+            "expects.behaviour = { low = 0.8, high = 0.5",
+            "composite.tiers.strategic.",
+        ),
+        (
+            "current_value = { value = 60",
+            "current_value = { value = 50",
+            "composite.profiles.high_value.shares: shares must add up to 100, but 50 + 25 + 15 = 90",
+        ),
+        (
+            "shares.current_value = { value = 60",
+            "shares.loyalty = { value = 60",
+            "composite.profiles.high_value.shares.loyalty: no such dimension; use one of current_value, behaviour",
+        ),
+        (
+            "shares.current_value = { value = 60",
+            "weights.loyalty = { value = 60",
+            "composite.profiles.high_value.weights.loyalty: no such indicator; use one of spend, tenure",
+        ),
+        (
+            "shares.current_value = { value = 60",
+            "weights.spend = { value = 0",
+            "composite.profiles.high_value.weights: every weight must be above 0",
+        ),
+        (
+            "shares.potential = { value = 15",
+            "shares.potential = { value = 0",
+            "composite.profiles.high_value.shares: every share must be above 0",
+        ),
+        ('in = ["flagship", "核心业务"], ', "", "composite.profiles.high_value.when: say either `in`"),
+        (
+            'in = ["flagship", "核心业务"], ',
+            'in = ["a"], low = 1, ',
+            "composite.profiles.high_value.when: say either `in`",
+        ),
+        ('in = ["flagship", "核心业务"], ', "in = [], ", "composite.profiles.high_value.when.in"),
+        (
+            'in = ["flagship", "核心业务"], ',
+            "low = 3, high = 2, ",
+            "composite.profiles.high_value.when: low 3 is not below",
+        ),
         ('version = "2026.1"', "", "version: missing; add it"),
         ('method = "dimension"', 'method = "average"', "composite.method: Input should be 'dimension' or 'points'"),
     ],
@@ -131,14 +236,57 @@ def test_weights_add_up_under_points_and_shares_need_not(tmp_path: Path) -> None
 
 
 def test_a_dimension_needs_an_indicator(tmp_path: Path) -> None:
-    text = TEXT.replace('dimension = "potential"', 'enabled = false\ndimension = "potential"').replace(
-        "enabled = false\nlabel", "label"
-    )
-    file = tmp_path / "copy.toml"
-    file.write_text(text, encoding="utf-8")
-    assert problems(file) == [
+    off = [(f"[composite.indicators.{name}]\n", f"[composite.indicators.{name}]\nenabled = false\n")
+           for name in ("industry_growth", "size_fit")]  # fmt: skip
+    assert problems(changed(tmp_path, *off)) == [
         "composite.dimensions.potential: no enabled indicator; add one or remove the dimension"
     ]  # fmt: skip
+
+
+def test_profiles_are_weighed_by_the_packs_method(tmp_path: Path) -> None:
+    points = ('method = "dimension"', 'method = "points"')
+    on = ("[composite.profiles.high_value]\nenabled = false", "[composite.profiles.high_value]")
+    shares = TEXT[TEXT.index("shares.current_value = { value = 60") : TEXT.index("\n[composite.profiles.new_industry]")]
+    weights = 'weights.spend = {{ value = {}, from = "D2" }}\nweights.tenure = {{ value = 10, from = "D2" }}\n'
+    load_pack(changed(tmp_path, on))
+    load_pack(changed(tmp_path, on, (shares, weights.format(40))))
+    load_pack(changed(tmp_path, points, on, (shares, weights.format(30))))
+    path = "composite.profiles.high_value"
+    assert problems(changed(tmp_path, points, on)) == [f'{path}.shares: do not count under "points"; give weights']
+    assert problems(changed(tmp_path, points, on, (shares, weights.format(40)))) == [
+        f"{path}.weights: weights must add up to 100, but 40 + 10 + 10 + 15 + 10 + 10 + 8 + 7 = 110"
+    ]
+    assert problems(changed(tmp_path, on, (shares, ""))) == [
+        f"{path}: changes nothing; give shares or weights, or remove it"
+    ]
+
+
+FIVE = """
+[composite.tiers.regular]
+label = { zh = "普通客户", en = "regular" }
+score = { low = 60, high = 70, from = "D2" }
+trait = { zh = "中等价值", en = "medium value" }
+strategy = { zh = "定期跟进", en = "regular follow-up" }
+role = "sales_representative"
+owner = { zh = "销售代表", en = "sales representative" }
+cadence = { zh = "每季度", en = "quarterly" }
+cadence_days = { value = 90, from = "D2" }
+from = "D2"
+
+[composite.tiers.developing]
+label = { zh = "发展客户", en = "developing" }
+score = { low = 50, high = 60, from = "project default" }
+"""
+
+
+def test_five_tiers_are_possible(tmp_path: Path) -> None:
+    """D2: four or five tiers."""
+    start = TEXT.index("[composite.tiers.regular]")
+    old = TEXT[start : TEXT.index("trait", start)]
+    pack = load_pack(changed(tmp_path, (old, FIVE.lstrip())))
+    scores = [0.0, 49.9, 50.0, 59.9, 60.0, 69.9, 70.0, 89.9, 90.0, 100.0]
+    found = pl.DataFrame({"score": scores}).select(tier_of(pl.col("score"), pack)).to_series().to_list()
+    assert found == [tier for tier in ("watch", "developing", "regular", "key", "strategic") for _ in range(2)]
 
 
 def test_unreadable_files(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Tiers, playbooks and risk bands."""
+"""Tiers and risk bands."""
 
 from math import nextafter
 from typing import Any
@@ -11,7 +11,6 @@ from models.rules import (
     FittedIndicator,
     composite_score,
     load_pack,
-    playbooks,
     risk_band,
     tier_label,
     tier_of,
@@ -62,12 +61,6 @@ def test_playbook_names_what_who_and_how_often() -> None:
     )  # fmt: skip
     assert tier_playbook("key", PACK, "zh") == "每月深度沟通，提供定制化方案（客户经理，每月）"
     assert tier_playbook(None, PACK) is None
-
-
-def test_playbooks_of_a_column() -> None:
-    tiers = pl.DataFrame({"tier": ["watch", None, *PACK.composite.tiers]})
-    got = tiers.select(playbooks(pl.col("tier"), PACK, "zh"))["tier"].to_list()
-    assert got == [tier_playbook(tier, PACK, "zh") for tier in tiers["tier"]]
 
 
 def test_labels() -> None:

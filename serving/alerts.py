@@ -1,0 +1,69 @@
+"""Open alerts as people and machines see them."""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from rich.box import SIMPLE_HEAD
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from features.clock import moment
+from features.language import Lang, translator
+from features.settings import load_settings
+from models.rules.conditions import alert_text, role_label
+from models.rules.pack import RulePack
+from serving.champion import promoted
+from serving.home import Home
+from serving.rule_log import dated
+from serving.ruling import pack_of
+from serving.store import open_store
+from serving.terminal import UNKNOWN
+
+
+def alert_list(
+    config: Path | None, rule: str | None, owner: str | None, customer: str | None, held_back: bool, limit: int,
+    lang: Lang,
+) -> tuple[Any, ...]:  # fmt: skip
+    """What `tell` takes: the episodes as data, and a table with what was held back."""
+    settings = load_settings(config)
+    home = Home.of(settings)
+    pack = pack_of(promoted(home), settings)
+    with open_store(home.store) as store:
+        states = ("held_back",) if held_back else ("open",)
+        found = store.log.episodes(states=states, rule=rule, owner=owner, customer=customer)
+        names = store.names(found["customer_id"].head(limit).to_list())
+        as_of, waiting = store.log.held_back()
+    data = {
+        "as_of": moment(as_of).isoformat() if as_of is not None else None,
+        "total": found.height,
+        "alerts": [_told(row, pack, lang) for row in found.head(limit).iter_rows(named=True)],
+        "held_back": dict(waiting),
+    }
+    return data, *_shown(found.head(limit), found.height, names, dict(waiting), pack, lang)
+
+
+def _told(row: dict[str, Any], pack: RulePack, lang: Lang) -> dict[str, Any]:
+    return dated(row) | {"text": alert_text(row["rule"], row["signs"], pack, lang)}
+
+
+def _shown(
+    found: pl.DataFrame, total: int, names: dict[str, str], waiting: dict[str, int], pack: RulePack, lang: Lang
+) -> list[RenderableType]:
+    _ = translator(lang).gettext
+    title = _("{shown} of {total} alerts").format(shown=found.height, total=f"{total:,}")
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for heading in (_("by"), _("whose"), _("who"), _("what")):
+        table.add_column(heading)
+    for row in found.iter_rows(named=True):
+        due = f"{moment(row['due_at']):%Y-%m-%d %H:%M}" if row["due_at"] is not None else UNKNOWN
+        key = row["customer_id"]
+        who = f"{names[key]} ({key})" if key in names else key
+        role = role_label(row["owner_role"], pack, lang)
+        owner = f"{row['owner']} ({role})" if row["owner"] else role
+        cells = (due, owner, who, alert_text(row["rule"], row["signs"], pack, lang))
+        table.add_row(*(Text(cell) for cell in cells))
+    held = sum(waiting.values())
+    note = _("{held} alerts are held back by the weekly limits").format(held=f"{held:,}")
+    return [table, Text(note)] if held else [table]

@@ -1,0 +1,189 @@
+"""One customer on a page, in words that a customer-success person understands, in English or Chinese."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import RenderableType
+from rich.panel import Panel
+from rich.text import Text
+
+from features.clock import moment
+from features.language import Lang, translator
+from models.explain import reason_text
+from models.prediction import Points, Prediction, Reason
+from models.rules.changes import change_text
+from models.rules.conditions import alert_text, role_label
+from models.rules.pack import RulePack
+from models.rules.playbooks import because_text, cadence_text, owner_text, playbook_text
+from models.rules.reasons import rule_reason_text, shown_value
+from models.rules.segments import segment_label
+from models.rules.tiers import tier_label
+from serving.errors import UnknownCustomerError
+from serving.rule_log import dated
+from serving.store import Account, Store
+from serving.terminal import UNKNOWN, money, percent
+
+LATEST = 5
+"""Changes of segment that the page shows."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the store holds of one customer. `alerts`: open episodes; `changes`: changes of segment, oldest first."""
+
+    account: Account
+    alerts: list[dict[str, Any]]
+    changes: list[dict[str, Any]]
+
+    def data(self) -> dict[str, Any]:
+        """The same for machines: the output row, and moments in ISO 8601."""
+        row = self.account.prediction.model_dump(mode="json")
+        return row | {"open_alerts": [*map(dated, self.alerts)], "segment_changes": [*map(dated, self.changes)]}
+
+
+def known_of(store: Store, customer: str) -> Known:
+    """All that is stored of `customer`. Raises UnknownCustomerError for one never scored."""
+    account = store.account(customer)
+    if account is None:
+        raise UnknownCustomerError(
+            f"customer {customer}: never scored; run `remora score DATA` first, or check the key"
+        )
+    episodes = store.log.episodes(customer=customer).to_dicts()
+    return Known(account, episodes, store.log.segment_history(customer).to_dicts())
+
+
+def page(known: Known, pack: RulePack, lang: Lang = "en") -> RenderableType:
+    """All that is known of the customer: risk, worth, score, segments, alerts, why, and what to do."""
+    row = known.account.prediction
+    parts = (
+        _heading(row, lang),
+        _numbers(row, pack, lang),
+        _points(row, pack, lang),
+        _segments(row, known.changes, pack, lang),
+        _alerts(row, known.alerts, pack, lang),
+        _why(row, pack, lang),
+        _todo(known.account, pack, lang),
+    )
+    text = "\n\n".join("\n".join(lines) for part in parts if (lines := [*part]))
+    return Panel(Text(text), title=Text(who(known.account)), title_align="left")
+
+
+def _heading(row: Prediction, lang: Lang) -> Iterator[str]:
+    _ = translator(lang).gettext
+    stake = _("at stake") if row.at_stake else _("not at stake")
+    yield _("as of {date} · {stake} · rests on {basis}").format(
+        date=f"{row.as_of:%Y-%m-%d}", stake=stake, basis=row.basis
+    )
+
+
+def _numbers(row: Prediction, pack: RulePack, lang: Lang) -> Iterator[str]:
+    _ = translator(lang).gettext
+    if row.churn_probability is not None:
+        yield _("Risk of leaving in {days} days: {risk} ({band})").format(
+            days=row.churn_horizon_days, risk=percent(row.churn_probability), band=_band(row.risk_band, pack, lang)
+        )
+    if row.expected_value is not None:
+        yield _("Worth over {days} days: {worth} (8 of 10 such customers: {low} to {high})").format(
+            days=row.value_horizon_days,
+            worth=money(row.expected_value),
+            low=money(row.value_low),
+            high=money(row.value_high),
+        )
+    if row.value_if_retained is not None:
+        yield _("If it stays: {kept} · value at risk: {risk}").format(
+            kept=money(row.value_if_retained), risk=money(row.value_at_risk)
+        )
+    if row.health_score is not None:
+        yield _("Health: {score} of 100").format(score=f"{row.health_score:.0f}")
+    yield _score(row, pack, lang)
+
+
+def _score(row: Prediction, pack: RulePack, lang: Lang) -> str:
+    _ = translator(lang).gettext
+    label, tier = pack.composite.label.text(lang), tier_label(row.tier, pack, lang)
+    if row.composite_score is None:
+        return _("{label}: nothing is known that it could rest on").format(label=label)
+    told = _("{label}: {score} of 100, from {coverage} of what it asks · tier: {tier}")
+    return told.format(
+        label=label, score=f"{row.composite_score:.1f}", coverage=percent(row.composite_coverage), tier=tier
+    )
+
+
+def _points(row: Prediction, pack: RulePack, lang: Lang) -> Iterator[str]:
+    """The score, to be added up by hand."""
+    for part in row.points:
+        yield f"  {_sum(part, pack, lang)}"
+
+
+def _sum(part: Points, pack: RulePack, lang: Lang) -> str:
+    _ = translator(lang).gettext
+    what, value = part.indicator, _("not known, the average counts") if part.value is None else f"{part.value:,.4g}"
+    if indicator := pack.composite.indicators.get(part.indicator):
+        what = indicator.label.text(lang)
+        value = value if part.value is None else shown_value(part.value, indicator, lang)
+    sums = f"{part.standardised:.3f} × {part.weight:.2f} = {part.points:.2f}"
+    return _("{what}: {value} → {sums}").format(what=what, value=value, sums=sums)
+
+
+def _segments(row: Prediction, changes: Sequence[dict[str, Any]], pack: RulePack, lang: Lang) -> Iterator[str]:
+    _ = translator(lang).gettext
+    if row.segments:
+        labels = _(", ").join(segment_label(key, pack, lang) for key in row.segments)
+        yield _("Segments: {labels}").format(labels=labels)
+    for change in changes[-LATEST:]:
+        told = change_text(change["scheme"], change["before"], change["after"], change["reason"], pack, lang)
+        yield f"  • {moment(change['as_of']):%Y-%m-%d}: {told}"
+
+
+def _alerts(row: Prediction, tasks: Sequence[dict[str, Any]], pack: RulePack, lang: Lang) -> Iterator[str]:
+    _ = translator(lang).gettext
+    if tasks or row.alerts:
+        yield _("Alerts:")
+    for task in tasks:
+        due = f"{moment(task['due_at']):%Y-%m-%d %H:%M}" if task["due_at"] is not None else UNKNOWN
+        told = alert_text(task["rule"], task["signs"], pack, lang)
+        owner = task["owner"] or role_label(task["owner_role"], pack, lang)
+        yield "  • " + _("{alert} · {owner} · by {due}").format(alert=told, owner=owner, due=due)
+    for rule in row.alerts:
+        if rule not in {task["rule"] for task in tasks}:
+            yield "  • " + _("{alert} · no task open").format(alert=alert_text(rule, (), pack, lang))
+
+
+def _why(row: Prediction, pack: RulePack, lang: Lang) -> Iterator[str]:
+    if row.reasons:
+        yield translator(lang).gettext("Why:")
+    for reason in row.reasons:
+        yield f"  • {_reason(reason, row, pack, lang)} [{reason.size:.0%}]"
+
+
+def _reason(reason: Reason, row: Prediction, pack: RulePack, lang: Lang) -> str:
+    if row.basis == "model":
+        return reason_text(reason, lang)
+    return rule_reason_text(reason, row.points, pack, lang)
+
+
+def _todo(account: Account, pack: RulePack, lang: Lang) -> Iterator[str]:
+    _, row = translator(lang).gettext, account.prediction
+    if row.playbook_key is None:
+        yield _("What to do: nothing to recommend; too little is known")
+    else:
+        yield _("What to do: {playbook}").format(playbook=playbook_text(row.playbook_key, pack, lang))
+        due = f"{row.playbook_due:%Y-%m-%d}" if row.playbook_due else UNKNOWN
+        owner = owner_text(row.playbook_owner, pack, lang) if row.playbook_owner else UNKNOWN
+        cadence = cadence_text(row.playbook_cadence, pack, lang) if row.playbook_cadence else UNKNOWN
+        yield _("Who: {owner} · how often: {cadence} · first by {due}").format(owner=owner, cadence=cadence, due=due)
+        yield _("Because: {because}").format(because=because_text(row.playbook_because or "", pack, lang))
+    if account.preferences:
+        yield _("Wants to be reached by: {preferences}").format(preferences=_(", ").join(account.preferences))
+
+
+def _band(band: str | None, pack: RulePack, lang: Lang) -> str:
+    known = pack.risk_bands.get(band or "")
+    return known.label.text(lang) if known else band or UNKNOWN
+
+
+def who(account: Account) -> str:
+    """Name and key."""
+    key = account.prediction.customer_id
+    return f"{account.name} ({key})" if account.name else key

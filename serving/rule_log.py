@@ -1,0 +1,165 @@
+"""What the rules remember between scorings: episodes of alerts, standing and changes of segment, reviews."""
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import polars as pl
+import sqlalchemy as sa
+
+from features.clock import moment
+from models.rules.changes import segment_changes
+from models.rules.episodes import EPISODE, Changes, held_back_by_owner, recorded
+from models.rules.pack import RulePack
+from models.rules.segments import SCHEMES
+from serving.database import transaction
+from serving.tables import ALERT_RUNS, ALERTS, REVIEWS, SEGMENTS, STANDING, replacing
+
+CHANGE = {
+    "customer_id": pl.String(), "scheme": pl.String(), "before": pl.String(), "after": pl.String(),
+    "as_of": pl.Int64(), "reason": pl.String(),
+}  # fmt: skip
+"""Columns of a change of segment, as `models.rules.changes.segment_changes` gives them."""
+
+_BATCH = 5_000
+_MOMENTS = ("anchor", "opened_as_of", "due_at", "closed_as_of", "as_of")
+
+Step = Callable[[pl.DataFrame, int | None], Changes]
+"""(every episode so far, the last date processed) → what this run does to them."""
+
+
+class RuleLog:
+    """The memory of the rules in one store; `Store.log` gives it."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def advance(self, as_of: int, rules_version: str, step: Step) -> Changes:
+        """Let `step` change the episodes, all of it or nothing; running it twice changes nothing more."""
+        with transaction(self._engine, writes=True) as connection:
+            before, last = _episodes(connection, sa.true()), _last_run(connection)
+            changes = step(before, last)
+            if last is None or as_of >= last:
+                _write(connection, before, recorded(before, changes), rules_version)
+                run = {"as_of": as_of, "opened": changes.opened.height, "closed": changes.closed.height,
+                       "held_back": held_back_by_owner(changes)}  # fmt: skip
+                connection.execute(_counted(connection, run, last == as_of), run)
+        return changes
+
+    def episodes(
+        self, *, states: Sequence[str] = ("open",), customer: str | None = None, rule: str | None = None,
+        owner: str | None = None,
+    ) -> pl.DataFrame:  # fmt: skip
+        """Episodes in any of `states`, the most severe and the soonest due first: EPISODE columns."""
+        wanted: list[sa.ColumnElement[bool]] = [ALERTS.c.state.in_(states)]
+        wanted += [ALERTS.c.customer_id == customer] if customer is not None else []
+        wanted += [ALERTS.c.rule == rule] if rule is not None else []
+        if owner is not None:
+            wanted.append(sa.or_(ALERTS.c.owner == owner, ALERTS.c.owner_role == owner))
+        with transaction(self._engine) as connection:
+            found = _episodes(connection, sa.and_(*wanted))
+        return found.sort("severity", "due_at", "key", nulls_last=True)
+
+    def held_back(self) -> tuple[int | None, Mapping[str, int]]:
+        """The last date processed, and owner → how many alerts the limits held back then."""
+        query = sa.select(ALERT_RUNS.c.as_of, ALERT_RUNS.c.held_back).order_by(ALERT_RUNS.c.as_of.desc()).limit(1)
+        with transaction(self._engine) as connection:
+            row = connection.execute(query).first()
+        return (row[0], row[1]) if row else (None, {})
+
+    def note_segments(self, found: pl.DataFrame, as_of: int, pack: RulePack) -> int:
+        """Keep the result of `rules.segments`, and what changed since the last one (the first has no changes).
+
+        An older date changes nothing. Returns how many changes there were.
+        """
+        with transaction(self._engine, writes=True) as connection:
+            last = connection.execute(sa.select(sa.func.max(STANDING.c.as_of))).scalar()
+            if last is not None and as_of < last:
+                return 0
+            before, changes = _standing(connection, found), pl.DataFrame(schema=CHANGE)
+            if before is not None:
+                changes = segment_changes(before, found, as_of, pack)
+                _upsert(connection, SEGMENTS, changes.select(CHANGE))
+            _upsert(connection, STANDING, _as_standing(found, as_of))
+        return changes.height
+
+    def segment_history(self, customer: str | None = None, since: int | None = None) -> pl.DataFrame:
+        """Changes of segment (CHANGE), oldest first; of one customer, or from a date on."""
+        query = sa.select(*(SEGMENTS.c[name] for name in CHANGE)).order_by(SEGMENTS.c.as_of, SEGMENTS.c.customer_id)
+        query = query if customer is None else query.where(SEGMENTS.c.customer_id == customer)
+        query = query if since is None else query.where(SEGMENTS.c.as_of >= since)
+        with transaction(self._engine) as connection:
+            return pl.DataFrame([tuple(row) for row in connection.execute(query)], CHANGE, orient="row")
+
+    def reviews(self) -> dict[str, dt.date]:
+        """Kind of review → when it was last done."""
+        with transaction(self._engine) as connection:
+            return {row.kind: row.done_on for row in connection.execute(sa.select(REVIEWS))}
+
+    def review_done(self, kind: str, day: dt.date) -> None:
+        """Note that a review was done on `day`."""
+        with transaction(self._engine, writes=True) as connection:
+            _upsert(connection, REVIEWS, pl.DataFrame({"kind": [kind], "done_on": [day]}))
+
+
+def dated(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of this log for machines: its moments in ISO 8601."""
+    return dict(row) | {name: _iso(row[name]) for name in _MOMENTS if name in row}
+
+
+def _iso(at: int | None) -> str | None:
+    return None if at is None else moment(at).isoformat()
+
+
+def _episodes(connection: sa.Connection, wanted: sa.ColumnElement[bool]) -> pl.DataFrame:
+    found = connection.execute(sa.select(*(ALERTS.c[name] for name in EPISODE)).where(wanted))
+    return pl.DataFrame([tuple(row) for row in found], EPISODE, orient="row")
+
+
+def _last_run(connection: sa.Connection) -> int | None:
+    found: int | None = connection.execute(sa.select(sa.func.max(ALERT_RUNS.c.as_of))).scalar()
+    return found
+
+
+def _write(connection: sa.Connection, before: pl.DataFrame, after: pl.DataFrame, rules_version: str) -> None:
+    """Only what differs is written; what waited and no longer waits is forgotten."""
+    gone = before.join(after, on="key", how="anti")["key"].to_list()
+    for begin in range(0, len(gone), _BATCH):
+        connection.execute(sa.delete(ALERTS).where(ALERTS.c.key.in_(gone[begin : begin + _BATCH])))
+    changed = after.join(before, on=list(EPISODE), how="anti", nulls_equal=True)
+    _upsert(connection, ALERTS, changed.with_columns(rules_version=pl.lit(rules_version)))
+
+
+def _counted(connection: sa.Connection, run: Mapping[str, Any], again: bool) -> sa.Insert:
+    """A run repeated on its date adds to what it opened and closed."""
+    insert = replacing(connection, ALERT_RUNS, ["held_back"])
+    return insert if again else replacing(connection, ALERT_RUNS, list(run))
+
+
+def _standing(connection: sa.Connection, found: pl.DataFrame) -> pl.DataFrame | None:
+    """The last result of `rules.segments`, in the columns of `found`; None before the first."""
+    rows = connection.execute(sa.select(STANDING.c.customer_id, STANDING.c.segments, STANDING.c.metrics)).all()
+    if not rows:
+        return None
+    flat = [{"customer_id": key, **segments, **metrics} for key, segments, metrics in rows]
+    schema = {name: kind for name, kind in found.schema.items() if name == "customer_id" or _kept(name)}
+    return pl.DataFrame(flat, schema)
+
+
+def _as_standing(found: pl.DataFrame, as_of: int) -> pl.DataFrame:
+    metrics = [name for name in found.columns if name.startswith("metric_")]
+    return found.select(
+        "customer_id",
+        pl.lit(as_of).alias("as_of"),
+        pl.struct(f"segment_{scheme}" for scheme in SCHEMES).alias("segments"),
+        pl.struct(metrics).alias("metrics"),
+    )
+
+
+def _kept(name: str) -> bool:
+    return name.startswith("metric_") or name in {f"segment_{scheme}" for scheme in SCHEMES}
+
+
+def _upsert(connection: sa.Connection, table: sa.Table, rows: pl.DataFrame) -> None:
+    for batch in rows.iter_slices(_BATCH):
+        connection.execute(replacing(connection, table, rows.columns), batch.to_dicts())

@@ -1,0 +1,74 @@
+"""The documented rules at work: the pack in force with what it learnt, and what is remembered of a scoring."""
+
+import os
+
+import polars as pl
+
+from features.build import Fitted
+from features.engines import Source
+from features.settings import Settings
+from models.bundle import Bundle
+from models.rules import RulePack, load_pack
+from models.rules.apply import FittedRules, Ruled, Rules
+from models.rules.deadlines import WorkCalendar, work_calendar
+from models.rules.episodes import Changes, advance, tier_role
+from serving.store import Store
+from training.rules import fit_rules
+
+
+def rules_of(
+    bundle: Bundle | None, source: Source, wide: pl.DataFrame, as_of: int, settings: Settings, fitted: Fitted
+) -> Rules:
+    """The pack in force and what it learnt: with the promoted bundle, or, without one, kept under REMORA_HOME.
+
+    `[rules] pack` replaces the bundle's pack. What was learnt stays: a pack that asks for more is refused.
+    """
+    pack = pack_of(bundle, settings)
+    if bundle is not None:
+        return Rules(pack, FittedRules.model_validate(bundle.manifest.fitted))
+    kept = settings.home / "rules" / f"{pack.rules_version}.json"
+    if not kept.exists():
+        learnt = fit_rules(source.tables, wide, as_of, pack, settings, fitted)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        beside = kept.with_name(f".{kept.name}.{os.getpid()}")  # half a file would stop every later scoring
+        beside.write_text(learnt.model_dump_json(indent=2), encoding="utf-8")
+        beside.replace(kept)
+    return Rules(pack, FittedRules.model_validate_json(kept.read_text(encoding="utf-8")))
+
+
+def pack_of(bundle: Bundle | None, settings: Settings) -> RulePack:
+    """The pack that `[rules] pack` names, else the bundle's, else the one that ships with Remora."""
+    if settings.rules.pack is not None or bundle is None:
+        return load_pack(settings.rules.pack)
+    return load_pack(bundle.folder / "pack.toml")
+
+
+def calendar_of(pack: RulePack, settings: Settings) -> WorkCalendar:
+    """When the company works."""
+    company = settings.company
+    return work_calendar(pack, company.zone, company.business_hours, company.country)
+
+
+def remember(
+    store: Store, ruled: Ruled, rows: pl.DataFrame, rules: Rules, as_of: int, calendar: WorkCalendar
+) -> Changes:
+    """Open and close episodes, and note changes of segment; a rerun of the same date adds nothing.
+
+    `rows` are those of the output contract.
+    """
+    pack, people = rules.pack, _people(ruled.rows, rows, rules.pack)
+    store.log.note_segments(ruled.rows, as_of, pack)
+
+    def step(episodes: pl.DataFrame, last: int | None) -> Changes:
+        return advance(
+            episodes, ruled.conditions, as_of, pack, calendar, people, last_as_of=last, unassessed=ruled.unassessed
+        )
+
+    return store.log.advance(as_of, pack.rules_version, step)
+
+
+def _people(ruled: pl.DataFrame, rows: pl.DataFrame, pack: RulePack) -> pl.DataFrame:
+    """Everyone looked at, with owner, value at risk and the role that owns the tier."""
+    owner = pl.col("account_owner") if "account_owner" in ruled.columns else pl.lit(None, pl.String)
+    people = ruled.select("customer_id", owner=owner, role=tier_role(pl.col("tier"), pack))
+    return people.join(rows.select("customer_id", "value_at_risk"), on="customer_id", how="left")
