@@ -2,13 +2,14 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: help demo test check lint bench-speed bench-quality translations lock clean
+.PHONY: help demo test check lint bench-speed bench-rules bench-quality translations lock clean
 
 help:
 	@echo "make demo           the whole product on a simulated company, in three minutes"
 	@echo "make test           everything CI runs"
 	@echo "make check          lint, types and import rules only"
 	@echo "make bench-quality  the table of model quality on real data"
+	@echo "make bench-rules    the documented rules: speed, and the score against what came of it"
 	@echo "make bench-speed    the table of speeds (long; needs 8 GiB)"
 	@echo "make translations   collect what people read, for the Chinese translation"
 	@echo "make lock           resolve the dependencies anew"
@@ -30,6 +31,11 @@ check: .venv/ready
 bench-speed: .venv/ready
 	PYTHONPATH=. $(BIN)/python tests/benchmarks/speed.py
 	PYTHONPATH=. $(BIN)/python tests/benchmarks/answering.py
+
+bench-rules: .venv/ready
+	PYTHONPATH=. $(BIN)/python tests/benchmarks/rules.py
+	PYTHONPATH=. $(BIN)/python tests/benchmarks/cross_sell.py
+	PYTHONPATH=. $(BIN)/python tests/benchmarks/score_against_outcome.py
 
 bench-quality: .venv/ready
 	PYTHONPATH=. $(BIN)/python tests/benchmarks/quality.py

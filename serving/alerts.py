@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import polars as pl
 from rich.box import SIMPLE_HEAD
@@ -15,11 +16,11 @@ from features.settings import load_settings
 from models.rules.conditions import alert_text, role_label
 from models.rules.pack import RulePack
 from serving.champion import promoted
+from serving.explained import minute
 from serving.home import Home
 from serving.rule_log import dated
 from serving.ruling import pack_of
 from serving.store import open_store
-from serving.terminal import UNKNOWN
 
 
 def alert_list(
@@ -41,7 +42,8 @@ def alert_list(
         "alerts": [_told(row, pack, lang) for row in found.head(limit).iter_rows(named=True)],
         "held_back": dict(waiting),
     }
-    return data, *_shown(found.head(limit), found.height, names, dict(waiting), pack, lang)
+    shown = _shown(found.head(limit), found.height, names, dict(waiting), pack, lang, settings.company.zone)
+    return data, *shown
 
 
 def _told(row: dict[str, Any], pack: RulePack, lang: Lang) -> dict[str, Any]:
@@ -49,20 +51,20 @@ def _told(row: dict[str, Any], pack: RulePack, lang: Lang) -> dict[str, Any]:
 
 
 def _shown(
-    found: pl.DataFrame, total: int, names: dict[str, str], waiting: dict[str, int], pack: RulePack, lang: Lang
-) -> list[RenderableType]:
+    found: pl.DataFrame, total: int, names: dict[str, str], waiting: dict[str, int], pack: RulePack, lang: Lang,
+    zone: ZoneInfo,
+) -> list[RenderableType]:  # fmt: skip
     _ = translator(lang).gettext
     title = _("{shown} of {total} alerts").format(shown=found.height, total=f"{total:,}")
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for heading in (_("by"), _("whose"), _("who"), _("what")):
         table.add_column(heading)
     for row in found.iter_rows(named=True):
-        due = f"{moment(row['due_at']):%Y-%m-%d %H:%M}" if row["due_at"] is not None else UNKNOWN
         key = row["customer_id"]
         who = f"{names[key]} ({key})" if key in names else key
         role = role_label(row["owner_role"], pack, lang)
         owner = f"{row['owner']} ({role})" if row["owner"] else role
-        cells = (due, owner, who, alert_text(row["rule"], row["signs"], pack, lang))
+        cells = (minute(row["due_at"], zone), owner, who, alert_text(row["rule"], row["signs"], pack, lang))
         table.add_row(*(Text(cell) for cell in cells))
     held = sum(waiting.values())
     note = _("{held} alerts are held back by the weekly limits").format(held=f"{held:,}")

@@ -65,7 +65,7 @@ class Champion:
             log.error("not switched, %s: %s", self._serving(), error)
 
     def _switch(self, new: Predictor) -> None:
-        self.current, self.problem = new, None
+        self.problem, self.current = None, new  # in this order: who sees the new one sees no old problem
         gc.collect()
         gc.freeze()  # what was loaded stays: no later collection has to walk over it
         log.info("serving model %s", new.model_version)

@@ -219,7 +219,7 @@ def explain(
     settings = load_settings(config)
     with _store(settings) as store:
         known = known_of(store, customer)
-    tell(as_json, known.data(), page(known, pack_of(_champion(settings), settings), lang))
+    tell(as_json, known.data(), page(known, pack_of(_champion(settings), settings), lang, settings.company.zone))
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """One customer on a page, in words that a customer-success person understands, in English or Chinese."""
 
-from collections.abc import Iterator, Sequence
+import datetime as dt
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,8 +38,10 @@ class Known:
     changes: list[dict[str, Any]]
 
     def data(self) -> dict[str, Any]:
-        """The same for machines: the output row, and moments in ISO 8601."""
-        row = self.account.prediction.model_dump(mode="json")
+        """The same for machines: the output row, who it is about, and moments in ISO 8601."""
+        account = self.account
+        row = account.prediction.model_dump(mode="json") | {"name": account.name, "owner": account.owner}
+        row |= {"preferences": list(account.preferences), "backfill": account.backfill}
         return row | {"open_alerts": [*map(dated, self.alerts)], "segment_changes": [*map(dated, self.changes)]}
 
 
@@ -53,27 +56,30 @@ def known_of(store: Store, customer: str) -> Known:
     return Known(account, episodes, store.log.segment_history(customer).to_dicts())
 
 
-def page(known: Known, pack: RulePack, lang: Lang = "en") -> RenderableType:
-    """All that is known of the customer: risk, worth, score, segments, alerts, why, and what to do."""
+def page(known: Known, pack: RulePack, lang: Lang = "en", zone: dt.tzinfo = dt.UTC) -> RenderableType:
+    """All that is known of the customer: risk, worth, score, segments, alerts, why, and what to do.
+
+    Times are those of `zone`, the company's. A key of a row that another pack scored is shown as it is.
+    """
     row = known.account.prediction
     parts = (
-        _heading(row, lang),
+        _heading(row, lang, zone),
         _numbers(row, pack, lang),
         _points(row, pack, lang),
-        _segments(row, known.changes, pack, lang),
-        _alerts(row, known.alerts, pack, lang),
+        _segments(row, known.changes, pack, lang, zone),
+        _alerts(row, known.alerts, pack, lang, zone),
         _why(row, pack, lang),
-        _todo(known.account, pack, lang),
+        _todo(known.account, pack, lang, zone),
     )
     text = "\n\n".join("\n".join(lines) for part in parts if (lines := [*part]))
     return Panel(Text(text), title=Text(who(known.account)), title_align="left")
 
 
-def _heading(row: Prediction, lang: Lang) -> Iterator[str]:
+def _heading(row: Prediction, lang: Lang, zone: dt.tzinfo) -> Iterator[str]:
     _ = translator(lang).gettext
     stake = _("at stake") if row.at_stake else _("not at stake")
     yield _("as of {date} · {stake} · rests on {basis}").format(
-        date=f"{row.as_of:%Y-%m-%d}", stake=stake, basis=row.basis
+        date=f"{row.as_of.astimezone(zone):%Y-%m-%d}", stake=stake, basis=_(row.basis)
     )
 
 
@@ -101,7 +107,7 @@ def _numbers(row: Prediction, pack: RulePack, lang: Lang) -> Iterator[str]:
 
 def _score(row: Prediction, pack: RulePack, lang: Lang) -> str:
     _ = translator(lang).gettext
-    label, tier = pack.composite.label.text(lang), tier_label(row.tier, pack, lang)
+    label, tier = pack.composite.label.text(lang), _told(tier_label, row.tier, pack, lang)
     if row.composite_score is None:
         return _("{label}: nothing is known that it could rest on").format(label=label)
     told = _("{label}: {score} of 100, from {coverage} of what it asks · tier: {tier}")
@@ -126,22 +132,33 @@ def _sum(part: Points, pack: RulePack, lang: Lang) -> str:
     return _("{what}: {value} → {sums}").format(what=what, value=value, sums=sums)
 
 
-def _segments(row: Prediction, changes: Sequence[dict[str, Any]], pack: RulePack, lang: Lang) -> Iterator[str]:
+def _segments(
+    row: Prediction, changes: Sequence[dict[str, Any]], pack: RulePack, lang: Lang, zone: dt.tzinfo
+) -> Iterator[str]:
     _ = translator(lang).gettext
     if row.segments:
-        labels = _(", ").join(segment_label(key, pack, lang) for key in row.segments)
+        labels = _(", ").join(_told(segment_label, key, pack, lang) for key in row.segments)
         yield _("Segments: {labels}").format(labels=labels)
     for change in changes[-LATEST:]:
-        told = change_text(change["scheme"], change["before"], change["after"], change["reason"], pack, lang)
-        yield f"  • {moment(change['as_of']):%Y-%m-%d}: {told}"
+        told = _change(change, pack, lang)
+        yield f"  • {moment(change['as_of']).astimezone(zone):%Y-%m-%d}: {told}"
 
 
-def _alerts(row: Prediction, tasks: Sequence[dict[str, Any]], pack: RulePack, lang: Lang) -> Iterator[str]:
+def _change(change: dict[str, Any], pack: RulePack, lang: Lang) -> str:
+    try:
+        return change_text(change["scheme"], change["before"], change["after"], change["reason"], pack, lang)
+    except KeyError:  # the pack of that day had another scheme or segment
+        return f"{change['scheme']}: {change['before'] or UNKNOWN} → {change['after'] or UNKNOWN}"
+
+
+def _alerts(
+    row: Prediction, tasks: Sequence[dict[str, Any]], pack: RulePack, lang: Lang, zone: dt.tzinfo
+) -> Iterator[str]:
     _ = translator(lang).gettext
     if tasks or row.alerts:
         yield _("Alerts:")
     for task in tasks:
-        due = f"{moment(task['due_at']):%Y-%m-%d %H:%M}" if task["due_at"] is not None else UNKNOWN
+        due = minute(task["due_at"], zone)
         told = alert_text(task["rule"], task["signs"], pack, lang)
         owner = task["owner"] or role_label(task["owner_role"], pack, lang)
         yield "  • " + _("{alert} · {owner} · by {due}").format(alert=told, owner=owner, due=due)
@@ -163,19 +180,34 @@ def _reason(reason: Reason, row: Prediction, pack: RulePack, lang: Lang) -> str:
     return rule_reason_text(reason, row.points, pack, lang)
 
 
-def _todo(account: Account, pack: RulePack, lang: Lang) -> Iterator[str]:
+def _todo(account: Account, pack: RulePack, lang: Lang, zone: dt.tzinfo) -> Iterator[str]:
     _, row = translator(lang).gettext, account.prediction
-    if row.playbook_key is None:
+    if row.playbook_key is None and row.playbook:  # scored before the store kept the key
+        yield _("What to do: {playbook}").format(playbook=row.playbook)
+    elif row.playbook_key is None:
         yield _("What to do: nothing to recommend; too little is known")
     else:
-        yield _("What to do: {playbook}").format(playbook=playbook_text(row.playbook_key, pack, lang))
-        due = f"{row.playbook_due:%Y-%m-%d}" if row.playbook_due else UNKNOWN
-        owner = owner_text(row.playbook_owner, pack, lang) if row.playbook_owner else UNKNOWN
-        cadence = cadence_text(row.playbook_cadence, pack, lang) if row.playbook_cadence else UNKNOWN
+        yield _("What to do: {playbook}").format(playbook=_told(playbook_text, row.playbook_key, pack, lang))
+        due = f"{row.playbook_due.astimezone(zone):%Y-%m-%d}" if row.playbook_due else UNKNOWN
+        owner = _told(owner_text, row.playbook_owner, pack, lang) if row.playbook_owner else UNKNOWN
+        cadence = _told(cadence_text, row.playbook_cadence, pack, lang) if row.playbook_cadence else UNKNOWN
         yield _("Who: {owner} · how often: {cadence} · first by {due}").format(owner=owner, cadence=cadence, due=due)
-        yield _("Because: {because}").format(because=because_text(row.playbook_because or "", pack, lang))
+        yield _("Because: {because}").format(because=_told(because_text, row.playbook_because or "", pack, lang))
     if account.preferences:
         yield _("Wants to be reached by: {preferences}").format(preferences=_(", ").join(account.preferences))
+
+
+def _told(text: Callable[[Any, RulePack, Lang], str], key: str | None, pack: RulePack, lang: Lang) -> str:
+    """What the pack calls it; the key itself where the row was scored by a pack that had it."""
+    try:
+        return text(key, pack, lang)
+    except KeyError:
+        return str(key)
+
+
+def minute(at: int | None, zone: dt.tzinfo) -> str:
+    """A moment by the company's clock."""
+    return UNKNOWN if at is None else f"{moment(at).astimezone(zone):%Y-%m-%d %H:%M}"
 
 
 def _band(band: str | None, pack: RulePack, lang: Lang) -> str:

@@ -30,6 +30,7 @@ from monitoring.conversion import report_texts
 from monitoring.pipeline import left_by_settings, outcomes
 from monitoring.review import disagreement_table, disagreements, monthly, monthly_tables, quarterly, quarterly_tables
 from serving.champion import promoted
+from serving.explained import minute
 from serving.home import Home
 from serving.opening import date_of, opened
 from serving.ruling import pack_of, rules_of
@@ -45,6 +46,10 @@ SHOWN = 20
 
 class NoTableError(RemoraError):
     """A report asks for a table that the data does not have."""
+
+
+class UnknownChoiceError(RemoraError):
+    """An option names something that the rule pack does not have."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,7 @@ def review_report(of: Reporting, days: int, lang: Lang, done: str | None) -> Tol
     apart = disagreements(history, of.pack, SHOWN, lang)
     today = date.astimezone(of.settings.company.zone).date()
     if done is not None:
-        of.store.log.review_done(_kind(done, of.pack), today)
+        of.store.log.review_done(_chosen("--done", done, of.pack.segments.reviews), today)
     due = reviews_due(of.store.log.reviews(), today, of.pack, lang)
     data = {
         "monthly": month.model_dump(mode="json"), "quarterly": check.model_dump(mode="json"),
@@ -127,13 +132,11 @@ def conversion_report(of: Reporting, lang: Lang) -> Told:
     table = _table(_("Conversion"), (_("by"), _("value"), _("leads"), _("won"), _("of decided"), _("95 % interval")))
     for row in whole:
         share = row.of_decided
-        table.add_row(
-            row.by, row.value or UNKNOWN, str(row.leads), str(row.won), *_share(share.share, share.low, share.high)
-        )
+        _row(table, row.by, row.value, str(row.leads), str(row.won), *_share(share.share, share.low, share.high))
     reasons = _table(_("Reasons"), (_("outcome"), _("reason"), _("leads"), _("share")))
     for reason in found.reasons:
         label = reason_label(reason.reason, of.pack, lang)
-        reasons.add_row(reason.outcome, label, str(reason.leads), f"{reason.share:.0%}")
+        _row(reasons, reason.outcome, label, str(reason.leads), f"{reason.share:.0%}")
     return found.model_dump(mode="json"), table, reasons, *map(Text, report_texts(found, of.pack, lang))
 
 
@@ -146,7 +149,7 @@ def value_curve_report(of: Reporting, lang: Lang) -> Told:
     _ = translator(lang).gettext
     table = _table(_("Value by month of the relationship"), (_("month"), _("customers"), _("value"), _("active")))
     for month in curve.months:
-        table.add_row(str(month.month), f"{month.customers:,}", f"{month.value:,.2f}", f"{month.active:.0%}")
+        _row(table, str(month.month), f"{month.customers:,}", f"{month.value:,.2f}", f"{month.active:.0%}")
     told = curve_texts(curve, of.pack, lang) or [_("The level does not shift.")]
     note = _("{count} customers are at such a month now").format(count=f"{now.height:,}")
     data = curve.model_dump(mode="json") | {"proposed_now": now.to_dicts()}
@@ -161,21 +164,23 @@ def cross_sell_report(of: Reporting, limit: int, lang: Lang) -> Told:
     _ = translator(lang).gettext
     sure, shown = found.filter("significant"), offered.head(limit)
     if purchases.is_empty():
-        return {"rules": [], "offers": []}, Text(_("No named product was bought: there is nothing to learn from."))
+        return {"rules": [], "offers": [], "total_offers": 0}, Text(
+            _("No named product was bought: there is nothing to learn from.")
+        )
     counts = _("{rules} rules hold for sure of {pairs} with enough buyers; {offers} offers to {customers} customers")
     head = counts.format(
         rules=sure.height, pairs=found.height, offers=offered.height, customers=offered["customer_id"].n_unique()
     )
     rules = [Text("• " + text) for text in rule_texts(sure.head(limit), of.pack, lang)]
     pairs = zip(shown["customer_id"], offer_texts(shown, of.pack, lang), strict=True)
-    data = {"rules": sure.to_dicts(), "offers": offered.to_dicts()}
+    data = {"rules": sure.head(limit).to_dicts(), "offers": shown.to_dicts(), "total_offers": offered.height}
     return data, Text(head), *rules, *(Text(f"→ {customer}: {text}") for customer, text in pairs)
 
 
 def strategy_report(of: Reporting, days: int, lang: Lang) -> Told:
     """The strategy table with the progress of each goal over the period."""
     start = of.as_of - days * DAY
-    at_start, before = (_segments_at(of, at) for at in (start, start - days * DAY))
+    at_start, before = _segments_at(of, start, start - days * DAY)
     bought_ever = _orders(of)
     found = progress(
         at_start, bought_ever, of.table("subscriptions"), of.as_of, start, of.pack, before=before,
@@ -187,10 +192,9 @@ def strategy_report(of: Reporting, days: int, lang: Lang) -> Told:
     texts = dict(found.group_by("strategy").agg(pl.col("text").str.join("\n")).iter_rows())
     table = _table(_("Strategy"), (_("segment"), _("goal"), _("measures"), _("owner"), _("due"), _("so far")))
     for row in goals.iter_rows(named=True):
-        day = strategy_due(row["strategy"], moment(start).date(), of.pack)
+        day = strategy_due(row["strategy"], moment(start).astimezone(of.settings.company.zone).date(), of.pack)
         due = f"{row['due']} ({day})" if day else row["due"]
-        cells = (row["segment"], row["goal"], row["measures"], row["owner"], due, texts.get(row["strategy"]))
-        table.add_row(*(cell or UNKNOWN for cell in cells))
+        _row(table, row["segment"], row["goal"], row["measures"], row["owner"], due, texts.get(row["strategy"]))
     return {"since": moment(start).isoformat(), "goals": goals.to_dicts(), "progress": found.to_dicts()}, table
 
 
@@ -201,7 +205,7 @@ def lead_list(of: Reporting, grade: str | None, tag: str | None, limit: int, lan
     scored = score_leads(leads, of.pack, of.as_of).join(known, on="lead_id", how="left", maintain_order="left")
     open_ones = scored.filter(pl.col("outcome").is_null()) if "outcome" in scored.columns else scored
     if grade is not None:
-        open_ones = open_ones.filter(pl.col("grade") == grade)
+        open_ones = open_ones.filter(pl.col("grade") == _chosen("--grade", grade, of.pack.leads.grades))
     if tag is not None:
         open_ones = open_ones.filter(pl.col("tags").list.contains(tag))
     _ = translator(lang).gettext
@@ -210,19 +214,20 @@ def lead_list(of: Reporting, grade: str | None, tag: str | None, limit: int, lan
         (_("lead"), _("grade"), "BANT", _("four dimensions"), _("first contact by"), _("who and what"), _("tags")),
     )
     for row in open_ones.head(limit).iter_rows(named=True):
-        table.add_row(*_lead_cells(row, of.pack, lang))
+        _row(table, *_lead_cells(row, of, lang))
     clipped = lead_cleaning(leads, of.pack)
-    return {"leads": open_ones.to_dicts(), "cleaning": clipped.to_dicts()}, table
+    data = {"total": open_ones.height, "leads": open_ones.head(limit).to_dicts(), "cleaning": clipped.to_dicts()}
+    return data, table
 
 
-def _lead_cells(row: dict[str, Any], pack: RulePack, lang: Lang) -> tuple[str, ...]:
-    rules = pack.leads
+def _lead_cells(row: dict[str, Any], of: Reporting, lang: Lang) -> tuple[str, ...]:
+    rules = of.pack.leads
     grade = rules.grades[row["grade"]].label.text(lang) if row["grade"] else UNKNOWN
-    due = f"{moment(row['first_contact_due']):%Y-%m-%d %H:%M}" if row["first_contact_due"] is not None else UNKNOWN
+    due = minute(row["first_contact_due"], of.settings.company.zone)
     late = " !" if row["contacted_late"] else ""
     owner = rules.owners[row["recommended_owner"]].text(lang) if row["recommended_owner"] else UNKNOWN
     action = rules.actions[row["recommended_action"]].text(lang) if row["recommended_action"] else UNKNOWN
-    tags = ", ".join(tag_label(tag, pack, lang) for tag in row["tags"])
+    tags = ", ".join(tag_label(tag, of.pack, lang) for tag in row["tags"])
     who = f"{owner}: {action}"
     return row["lead_id"], grade, _number(row["bant_score"]), _number(row["four_score"]), due + late, who, tags
 
@@ -231,13 +236,17 @@ def _known(leads: pl.DataFrame) -> list[str]:
     return [name for name in ("outcome", "owner", "created_at", "industry") if name in leads.columns]
 
 
-def _segments_at(of: Reporting, at: int) -> pl.DataFrame:
-    """Everyone's segments as of an earlier date, by what was learnt once."""
-    past = of.source.until(at)
-    fitted = population_of(past, at, of.bundle, of.settings)
-    wide = steady_features(past, at, fitted)
-    rules = rules_of(of.bundle, past, wide, at, of.settings, fitted)
-    return apply_rules(rule_rows(past.tables, wide, at, rules), rules, at).rows
+def _segments_at(of: Reporting, *dates: int) -> tuple[pl.DataFrame, ...]:
+    """Everyone's segments as of earlier dates, by what a scoring of today rests on; nothing is learnt of the past."""
+    now = of.source.until(of.as_of)
+    fitted = population_of(now, of.as_of, of.bundle, of.settings)
+    rules = rules_of(of.bundle, now, steady_features(now, of.as_of, fitted), of.as_of, of.settings, fitted)
+
+    def ruled(at: int) -> pl.DataFrame:
+        past = of.source.until(at)
+        return apply_rules(rule_rows(past.tables, steady_features(past, at, fitted), at, rules), rules, at).rows
+
+    return tuple(ruled(at) for at in dates)
 
 
 def _orders(of: Reporting) -> pl.DataFrame:
@@ -272,10 +281,10 @@ def _outcomes(of: Reporting, history: pl.DataFrame) -> pl.DataFrame:
     return left_by_settings(of.source, of.as_of, of.settings, history)
 
 
-def _kind(kind: str, pack: RulePack) -> str:
-    if kind not in pack.segments.reviews:
-        raise NoTableError(f"--done {kind}: no such review; choose one of {', '.join(pack.segments.reviews)}")
-    return kind
+def _chosen(option: str, key: str, known: Iterable[str]) -> str:
+    if key not in known:
+        raise UnknownChoiceError(f"{option} {key}: not known; choose one of {', '.join(known)}")
+    return key
 
 
 def _table(title: str, headings: Iterable[str]) -> Table:
@@ -283,6 +292,11 @@ def _table(title: str, headings: Iterable[str]) -> Table:
     for heading in headings:
         table.add_column(heading)
     return table
+
+
+def _row(table: Table, *cells: str | None) -> None:
+    """Data is shown as it is: rich would take "[b]" in a name for markup."""
+    table.add_row(*(Text(cell or UNKNOWN) for cell in cells))
 
 
 def _share(share: float | None, low: float | None, high: float | None) -> tuple[str, str]:

@@ -41,9 +41,7 @@ class RuleLog:
             changes = step(before, last)
             if last is None or as_of >= last:
                 _write(connection, before, recorded(before, changes), rules_version)
-                run = {"as_of": as_of, "opened": changes.opened.height, "closed": changes.closed.height,
-                       "held_back": held_back_by_owner(changes)}  # fmt: skip
-                connection.execute(_counted(connection, run, last == as_of), run)
+                _count(connection, as_of, changes)
         return changes
 
     def episodes(
@@ -78,8 +76,8 @@ class RuleLog:
                 return 0
             before, changes = _standing(connection, found), pl.DataFrame(schema=CHANGE)
             if before is not None:
-                changes = segment_changes(before, found, as_of, pack)
-                _upsert(connection, SEGMENTS, changes.select(CHANGE))
+                changes = segment_changes(before, found, as_of, pack).select(*CHANGE)
+                _note(connection, changes, as_of)
             _upsert(connection, STANDING, _as_standing(found, as_of))
         return changes.height
 
@@ -130,10 +128,23 @@ def _write(connection: sa.Connection, before: pl.DataFrame, after: pl.DataFrame,
     _upsert(connection, ALERTS, changed.with_columns(rules_version=pl.lit(rules_version)))
 
 
-def _counted(connection: sa.Connection, run: Mapping[str, Any], again: bool) -> sa.Insert:
+def _count(connection: sa.Connection, as_of: int, changes: Changes) -> None:
     """A run repeated on its date adds to what it opened and closed."""
-    insert = replacing(connection, ALERT_RUNS, ["held_back"])
-    return insert if again else replacing(connection, ALERT_RUNS, list(run))
+    same_date = sa.select(ALERT_RUNS.c.opened, ALERT_RUNS.c.closed).where(ALERT_RUNS.c.as_of == as_of)
+    opened, closed = connection.execute(same_date).first() or (0, 0)
+    run = {
+        "as_of": as_of, "opened": opened + changes.opened.height, "closed": closed + changes.closed.height,
+        "held_back": held_back_by_owner(changes),
+    }  # fmt: skip
+    connection.execute(replacing(connection, ALERT_RUNS, list(run)), run)
+
+
+def _note(connection: sa.Connection, changes: pl.DataFrame, as_of: int) -> None:
+    """A date scored again goes on from what it said first; what came back to where it began is no change."""
+    for batch in changes.iter_slices(_BATCH):
+        connection.execute(replacing(connection, SEGMENTS, ["after", "reason"]), batch.to_dicts())
+    undone = SEGMENTS.c.before.is_not_distinct_from(SEGMENTS.c.after)
+    connection.execute(sa.delete(SEGMENTS).where(SEGMENTS.c.as_of == as_of, undone))
 
 
 def _standing(connection: sa.Connection, found: pl.DataFrame) -> pl.DataFrame | None:

@@ -12,6 +12,7 @@ from features.clock import micros, moment, now
 from features.engines import Source
 from features.errors import RemoraError
 from features.facts import open_tickets
+from features.language import N_
 from features.settings import Churn, Settings
 from models.bundle import Bundle
 from models.explain import reasons
@@ -148,7 +149,7 @@ def _refuse_the_past(bundle: Bundle | None, as_of: int, backfill: bool) -> None:
 
 def _ruled(ruled: Ruled, rules: Rules) -> pl.DataFrame:
     """What the rules say, with their own reasons."""
-    return ruled.rows.with_columns(reasons=_reasons(rule_reasons(ruled.rows, rules.fitted.composite, rules.pack)))
+    return ruled.rows.with_columns(reasons=rule_reasons(ruled.rows, rules.fitted.composite, rules.pack))
 
 
 def _modelled(rows: pl.DataFrame, wide: pl.DataFrame, stake: pl.Series, bundle: Bundle, rules: Rules) -> pl.DataFrame:
@@ -163,18 +164,18 @@ def _modelled(rows: pl.DataFrame, wide: pl.DataFrame, stake: pl.Series, bundle: 
     risky = known.with_columns(*absent, churn_probability=pl.when("at_stake").then("churn_probability")).with_columns(
         risk_band=risk_band(pl.col("churn_probability"), bundle.manifest.churn.base_rate, rules.pack)
     )
-    why = pl.lit(f"rules: not at stake ({_STAKE[bundle.manifest.churn.definition]})")
+    why = pl.lit(_NOT_AT_STAKE[bundle.manifest.churn.definition])
     return risky.with_columns(
         value_at_risk=pl.col("churn_probability") * pl.col("value_if_retained"),
-        basis=pl.when("at_stake").then(pl.lit("model")).otherwise(why),
+        basis=pl.when("at_stake").then(pl.lit(N_("model"))).otherwise(why),
     )
 
 
-_STAKE = {
-    "no_purchase": "no purchase in the period that makes a customer active",
-    "inactive": "no use in the period that makes a customer active",
-    "cancelled": "no subscription runs",
-    "labelled": "no label expected",
+_NOT_AT_STAKE = {
+    "no_purchase": N_("rules: not at stake (no purchase in the period that makes a customer active)"),
+    "inactive": N_("rules: not at stake (no use in the period that makes a customer active)"),
+    "cancelled": N_("rules: not at stake (no subscription runs)"),
+    "labelled": N_("rules: not at stake (no label expected)"),
 }
 
 
@@ -195,7 +196,7 @@ def _without_model(source: Source, as_of: int, settings: Settings) -> dict[str, 
         known = pl.lit(True) if definition == "labelled" else pl.col("customer_id").is_in(stake.implode())
     except RemoraError:
         known = pl.lit(False)
-    return {"at_stake": known, "basis": pl.lit("rules: no model has been promoted")}
+    return {"at_stake": known, "basis": pl.lit(N_("rules: no model has been promoted"))}
 
 
 def _horizons(bundle: Bundle | None, settings: Settings) -> tuple[int, int]:

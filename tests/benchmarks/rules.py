@@ -76,15 +76,21 @@ def run_part(file: Path) -> None:
     """What the child does: fit on a tenth, then every rule on every row."""
     from models.rules.apply import FittedRules, Rules, apply_rules, with_playbooks
     from models.rules.pack import load_pack
+    from models.rules.reasons import rule_reasons
 
     rows, end, pack = pl.read_parquet(file), micros(start_of(END, Settings().company.zone)), load_pack()
     fitted = FittedRules.fit(rows.head(max(rows.height // 10, 100)), pack, end, "CNY", 100.0, ())
     started = time.perf_counter()
     ruled = apply_rules(rows, Rules(pack, fitted), end)
-    done = with_playbooks(ruled.rows.with_columns(reason_family=pl.lit("rfm")), pack, end)
-    told = {"seconds": time.perf_counter() - started, "customers": done.height, "conditions": ruled.conditions.height}
-    told["gib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(json.dumps(told))
+    told = rule_reasons(ruled.rows, fitted.composite, pack)
+    done = with_playbooks(ruled.rows.with_columns(reasons=told, reason_family=pl.lit("rfm")), pack, end)
+    figures = {
+        "seconds": time.perf_counter() - started,
+        "customers": done.height,
+        "conditions": ruled.conditions.height,
+    }
+    figures["gib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(json.dumps(figures))
 
 
 def report(customers: int) -> str:

@@ -170,7 +170,7 @@ def test_monitor_reports_in_json_and_says_whether_retraining_is_due(
 def test_a_model_that_turned_out_wrong_exits_with_3(home_copy: Path, trained: Trained, remora: Remora) -> None:
     """Scores of one window ago, kept as the store keeps them, that said the opposite of what came."""
     earlier = trained.date - dt.timedelta(days=104)
-    rows_ = score(trained.source, micros(earlier), trained.candidate.bundle, trained.settings, earlier)
+    rows_ = score(trained.source, micros(earlier), trained.candidate.bundle, trained.settings, earlier).rows
     with open_store(home_copy / "remora.db") as store:
         store.save(rows_.with_columns(churn_probability=1 - pl.col("churn_probability")))
     told = remora("monitor", trained.folder, "--as-of", AS_OF, "--config", _reachable(home_copy), "--json")
@@ -363,7 +363,10 @@ def test_every_command_speaks_json() -> None:
     import typer
 
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    assert [name for name, each in commands.items() if not any("--json" in p.opts for p in each.params)] == []
+    below = [each.commands.items() for each in commands.values() if hasattr(each, "commands")]
+    each_one = [(name, each) for group in (commands.items(), *below) for name, each in group if each.params[1:]]
+    assert {name for name, _ in each_one} >= {"score", "explain", "alerts", "leads", "diff", "cross-sell"}
+    assert [name for name, each in each_one if not any("--json" in p.opts for p in each.params)] == []
 
 
 def test_a_problem_stays_on_one_line_in_a_log(tmp_path: Path) -> None:

@@ -284,7 +284,7 @@ def rules_only(tmp_path: Path, **flags: Settings) -> tuple[Path, Settings]:
 
 def test_without_a_bundle_the_rules_speak(tmp_path: Path) -> None:
     folder, settings = rules_only(tmp_path)
-    found = score(open_source(folder, settings), NOW, None, settings, MADE)
+    found = score(open_source(folder, settings), NOW, None, settings, MADE).rows
     assert list(found.schema.items()) == list(pl.Schema(SCHEMA).items())
     assert found.height == 40
     assert found["at_stake"].all()
@@ -300,19 +300,19 @@ def test_without_a_bundle_the_rules_speak(tmp_path: Path) -> None:
 def test_the_bounds_of_the_first_scoring_are_kept(tmp_path: Path) -> None:
     """So that scores compare: of later populations, the same customer has the same score."""
     folder, settings = rules_only(tmp_path)
-    first = score(open_source(folder, settings), NOW, None, settings, MADE)
+    first = score(open_source(folder, settings), NOW, None, settings, MADE).rows
     kept = list((settings.home / "rules").iterdir())
     assert [file.name for file in kept] == [f"{load_pack().rules_version}.json"]
     text = kept[0].read_text()
     few = [f"C{n}" for n in range(20, 30)]
     smaller = {file.stem: pl.read_parquet(file).filter(pl.col("customer_id").is_in(few)) for file in folder.iterdir()}
     (tmp_path / "few").mkdir()
-    second = score(open_source(written(tmp_path / "few", smaller), settings), NOW, None, settings, MADE)
+    second = score(open_source(written(tmp_path / "few", smaller), settings), NOW, None, settings, MADE).rows
     assert kept[0].read_text() == text
     wanted = first.filter(pl.col("customer_id").is_in(few)).select("customer_id", "composite_score")
     assert_frame_equal(second.select("customer_id", "composite_score"), wanted)
     fresh = settings.model_copy(update={"home": tmp_path / "elsewhere"})
-    other = score(open_source(tmp_path / "few", settings), NOW, None, fresh, MADE)
+    other = score(open_source(tmp_path / "few", settings), NOW, None, fresh, MADE).rows
     assert not other["composite_score"].equals(second["composite_score"])
 
 
@@ -324,7 +324,7 @@ def test_the_bounds_of_a_bundle_come_with_it(trained: Trained, scored: pl.DataFr
     }
     (tmp_path / "half").mkdir()
     opened = open_source(written(tmp_path / "half", half), settings)
-    found = score(opened.until(trained.as_of), trained.as_of, trained.candidate.bundle, settings, MADE)
+    found = score(opened.until(trained.as_of), trained.as_of, trained.candidate.bundle, settings, MADE).rows
     assert not (tmp_path / "rules").exists()
     both = found.join(scored, on="customer_id", suffix="_all")
     assert both.height > 50
@@ -335,7 +335,7 @@ def test_the_bounds_of_a_bundle_come_with_it(trained: Trained, scored: pl.DataFr
 def test_without_a_definition_nobody_is_at_stake(tmp_path: Path) -> None:
     folder, settings = rules_only(tmp_path)
     unset = settings.model_copy(update={"churn": Churn()})
-    assert not score(open_source(folder, settings), NOW, None, unset, MADE)["at_stake"].any()
+    assert not score(open_source(folder, settings), NOW, None, unset, MADE).rows["at_stake"].any()
 
 
 def test_with_labels_of_ones_own_everyone_is_at_stake(tmp_path: Path) -> None:
@@ -343,7 +343,7 @@ def test_with_labels_of_ones_own_everyone_is_at_stake(tmp_path: Path) -> None:
     people_ = [{"customer_id": f"L{n}"} for n in range(6)]
     opened = source(tmp_path, "polars", {"labels": labels, "customers": people_})
     settings = Settings.model_construct(home=tmp_path / "home", churn=Churn(definition="labelled"))
-    assert score(opened, NOW, None, settings, MADE).filter("at_stake").height == 6
+    assert score(opened, NOW, None, settings, MADE).rows.filter("at_stake").height == 6
 
 
 def test_nothing_after_the_date_is_read(trained: Trained, tmp_path: Path) -> None:
