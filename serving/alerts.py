@@ -2,7 +2,6 @@
 
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import polars as pl
 from rich.box import SIMPLE_HEAD
@@ -10,16 +9,17 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from features.clock import moment
+from features.clock import micros, moment
 from features.language import Lang, translator
 from features.settings import load_settings
 from models.rules.conditions import alert_text, role_label
+from models.rules.deadlines import WorkCalendar, needs_notice, person_by
 from models.rules.pack import RulePack
 from serving.champion import promoted
 from serving.explained import minute
 from serving.home import Home
 from serving.rule_log import dated
-from serving.ruling import pack_of
+from serving.ruling import calendar_of, pack_of
 from serving.store import open_store
 
 
@@ -36,23 +36,36 @@ def alert_list(
         found = store.log.episodes(states=states, rule=rule, owner=owner, customer=customer)
         names = store.names(found["customer_id"].head(limit).to_list())
         as_of, waiting = store.log.held_back()
+    calendar = calendar_of(pack, settings)
     data = {
         "as_of": moment(as_of).isoformat() if as_of is not None else None,
         "total": found.height,
-        "alerts": [_told(row, pack, lang) for row in found.head(limit).iter_rows(named=True)],
+        "alerts": [_told(row, pack, calendar, lang) for row in found.head(limit).iter_rows(named=True)],
         "held_back": dict(waiting),
     }
-    shown = _shown(found.head(limit), found.height, names, dict(waiting), pack, lang, settings.company.zone)
+    shown = _shown(found.head(limit), found.height, names, dict(waiting), pack, lang, calendar)
     return data, *shown
 
 
-def _told(row: dict[str, Any], pack: RulePack, lang: Lang) -> dict[str, Any]:
-    return dated(row) | {"text": alert_text(row["rule"], row["signs"], pack, lang)}
+def _told(row: dict[str, Any], pack: RulePack, calendar: WorkCalendar, lang: Lang) -> dict[str, Any]:
+    """The episode for machines, with its text and, for a problem out of hours, the emergency notice."""
+    text = alert_text(row["rule"], row["signs"], pack, lang)
+    return dated(row) | {"text": text, "notice": _notice(row, pack, calendar, lang)}
+
+
+def _notice(row: dict[str, Any], pack: RulePack, calendar: WorkCalendar, lang: Lang) -> str | None:
+    """D5: outside working hours an emergency notice at once and a person by 09:00; None for anything else."""
+    rule, anchor = pack.alerts.rules.by_key.get(row["rule"]), row["anchor"]
+    if rule is None or rule.kind != "service" or anchor is None or not needs_notice(moment(anchor), calendar):
+        return None
+    return pack.deadlines.emergency.text(lang).format(
+        time=minute(micros(person_by(moment(anchor), calendar)), calendar.zone)
+    )
 
 
 def _shown(
     found: pl.DataFrame, total: int, names: dict[str, str], waiting: dict[str, int], pack: RulePack, lang: Lang,
-    zone: ZoneInfo,
+    calendar: WorkCalendar,
 ) -> list[RenderableType]:  # fmt: skip
     _ = translator(lang).gettext
     title = _("{shown} of {total} alerts").format(shown=found.height, total=f"{total:,}")
@@ -64,7 +77,9 @@ def _shown(
         who = f"{names[key]} ({key})" if key in names else key
         role = role_label(row["owner_role"], pack, lang)
         owner = f"{row['owner']} ({role})" if row["owner"] else role
-        cells = (minute(row["due_at"], zone), owner, who, alert_text(row["rule"], row["signs"], pack, lang))
+        notice = _notice(row, pack, calendar, lang)
+        what = "\n".join(filter(None, (alert_text(row["rule"], row["signs"], pack, lang), notice)))
+        cells = (minute(row["due_at"], calendar.zone), owner, who, what)
         table.add_row(*(Text(cell) for cell in cells))
     held = sum(waiting.values())
     note = _("{held} alerts are held back by the weekly limits").format(held=f"{held:,}")

@@ -176,13 +176,16 @@ def score(
     """Score every customer into the store and, if asked, a file."""
     from serving.opening import date_of, opened
     from serving.printout import scored
+    from serving.ruling import note_of
     from serving.score import run_score
 
     settings, source = opened(data, config)
     date = date_of(source, settings, as_of)
     with steps(f"score as of {date:%Y-%m-%d}") as step, _store(settings) as store:
-        rows = run_score(source, date, _champion(settings), settings, store, file, backfill, step)
-    tell(as_json, *scored(rows, file))
+        bundle = _champion(settings)
+        rows = run_score(source, date, bundle, settings, store, file, backfill, step)
+        alerts = store.log.counts()
+    tell(as_json, *scored(rows, file, alerts, note_of(bundle, settings)))
 
 
 @app.command()
@@ -267,6 +270,7 @@ def run(data: Data, as_of: AsOf = None, config: Config = None, as_json: Json = F
     from monitoring.readiness import readiness
     from serving.opening import date_of, opened
     from serving.printout import checked, monitored, scored
+    from serving.ruling import note_of
     from serving.score import run_score
 
     settings, source = opened(data, config)
@@ -276,7 +280,8 @@ def run(data: Data, as_of: AsOf = None, config: Config = None, as_json: Json = F
     bundle = _champion(settings)
     with steps(f"score as of {date:%Y-%m-%d}") as step, _store(settings) as store:
         rows = run_score(source, date, bundle, settings, store, None, False, step)
-    summary, table = scored(rows, None)
+        alerts = store.log.counts()
+    summary, table = scored(rows, None, alerts, note_of(bundle, settings))
     if bundle is None:
         tell(as_json, {"check": readiness_data, "scores": summary, "monitor": None}, words, table)
         return

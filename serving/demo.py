@@ -21,6 +21,7 @@ from serving.accounts import rank_table
 from serving.champion import promoted
 from serving.home import Home
 from serving.printout import monitored, scored, trained
+from serving.ruling import note_of
 from serving.score import run_score
 from serving.store import open_store
 from serving.terminal import steps
@@ -87,7 +88,8 @@ def _score(
     with steps("score") as step, open_store(Home.of(settings).store) as store:
         scores = run_score(source, date, bundle, settings, store, file, False, step)
         accounts, total, history = store.at_risk(10), store.count_at_risk(), store.history(date)
-    data, words = scored(scores, file)
+        alerts = store.log.counts()
+    data, words = scored(scores, file, alerts, note_of(bundle, settings))
     out.print(Rule("Who to call first?"), words, rank_table(accounts, total), sep="\n")
     return data, history
 
@@ -107,4 +109,6 @@ def _next(folder: Path) -> str:
 ../.venv/bin/remora serve           then open http://127.0.0.1:3000/
 ../.venv/bin/remora explain ID      one customer, in plain words
 ../.venv/bin/remora rank --limit 50
+../.venv/bin/remora alerts          what is to be done, by when, by whom
+../.venv/bin/remora report review . is the score still right?
 less remora.toml                    what was predicted, and from what"""

@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from rich.console import RenderableType
@@ -22,6 +23,7 @@ from models.rules.segments import segment_label
 from models.rules.tiers import tier_label
 from serving.errors import UnknownCustomerError
 from serving.rule_log import dated
+from serving.stage_lines import departing, stage_lines
 from serving.store import Account, Store
 from serving.terminal import UNKNOWN, money, percent
 
@@ -65,11 +67,12 @@ def page(known: Known, pack: RulePack, lang: Lang = "en", zone: dt.tzinfo = dt.U
     parts = (
         _heading(row, lang, zone),
         _numbers(row, pack, lang),
-        _points(row, pack, lang),
+        chain(_points(row, pack, lang), departing(row, pack, lang)),
         _segments(row, known.changes, pack, lang, zone),
         _alerts(row, known.alerts, pack, lang, zone),
         _why(row, pack, lang),
         _todo(known.account, pack, lang, zone),
+        stage_lines(row, pack, lang),
     )
     text = "\n\n".join("\n".join(lines) for part in parts if (lines := [*part]))
     return Panel(Text(text), title=Text(who(known.account)), title_align="left")
@@ -195,6 +198,8 @@ def _todo(account: Account, pack: RulePack, lang: Lang, zone: dt.tzinfo) -> Iter
         yield _("Because: {because}").format(because=_told(because_text, row.playbook_because or "", pack, lang))
     if account.preferences:
         yield _("Wants to be reached by: {preferences}").format(preferences=_(", ").join(account.preferences))
+    if account.mismatch is not None:
+        yield _("Look out: the last contact was by {channel}").format(channel=account.mismatch)
 
 
 def _told(text: Callable[[Any, RulePack, Lang], str], key: str | None, pack: RulePack, lang: Lang) -> str:

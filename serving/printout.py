@@ -1,6 +1,6 @@
 """What commands print: each function gives the data for machines and what people see."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,13 @@ def trained(candidate: Candidate, version: Version) -> tuple[Any, ...]:
     return data, churn_table(candidate.churn), *value, *_notes(candidate), _verdict(version)
 
 
-def scored(rows: pl.DataFrame, file: Path | None) -> tuple[dict[str, Any], RenderableType]:
-    """A scoring: how many customers, how many at stake and in each band, and what is at risk."""
+def scored(
+    rows: pl.DataFrame, file: Path | None, alerts: Mapping[str, int], note: str | None = None
+) -> tuple[dict[str, Any], RenderableType]:
+    """A scoring: how many customers, how many at stake and in each band, what is at risk; alerts by their state.
+
+    `note`: what the rules have to say of the data.
+    """
     staked = rows.filter("at_stake")
     bands = {
         str(band): count for band, count in staked["risk_band"].drop_nulls().value_counts().sort("risk_band").rows()
@@ -47,12 +52,17 @@ def scored(rows: pl.DataFrame, file: Path | None) -> tuple[dict[str, Any], Rende
         "value_at_risk": total,
         "model_version": rows["model_version"][0] if rows.height else None,
         "file": str(file) if file else None,
+        "tiers": dict(rows["tier"].drop_nulls().value_counts().sort("tier").rows()),
+        "alerts": {state: alerts.get(state, 0) for state in ("open", "held_back")},
+        "note": note,
     }
     shown = ", ".join(f"{count:,} {band}" for band, count in bands.items())
     words = f"{rows.height:,} customers scored, {staked.height:,} at stake"
     words += f" ({shown}), {money(float(total))} at risk" if bands else ""
     words += " (rules only: no model promoted)" if data["model_version"] == NO_MODEL else ""
-    return data, Text(words + (f" → {file}" if file else ""))
+    words += f" → {file}" if file else ""
+    words += f"\n{alerts.get('open', 0):,} alerts open, {alerts.get('held_back', 0):,} held back by the weekly limits"
+    return data, Text(words + (f"\n{note}" if note else ""))
 
 
 def checked(report: Readiness) -> tuple[dict[str, Any], RenderableType]:

@@ -24,9 +24,10 @@ from models.rules.changes import reviews_due
 from models.rules.conditions import feedback_patterns, reason_label
 from models.rules.leads import lead_cleaning, score_leads, tag_label
 from models.rules.pack import RulePack
+from models.rules.stages import stage_table
 from models.rules.strategies import progress, strategy_due, strategy_table
 from monitoring.conversion import conversion_report as convert
-from monitoring.conversion import report_texts
+from monitoring.conversion import high_value_share, report_texts
 from monitoring.pipeline import left_by_settings, outcomes
 from monitoring.review import disagreement_table, disagreements, monthly, monthly_tables, quarterly, quarterly_tables
 from serving.champion import promoted
@@ -195,7 +196,13 @@ def strategy_report(of: Reporting, days: int, lang: Lang) -> Told:
         day = strategy_due(row["strategy"], moment(start).astimezone(of.settings.company.zone).date(), of.pack)
         due = f"{row['due']} ({day})" if day else row["due"]
         _row(table, row["segment"], row["goal"], row["measures"], row["owner"], due, texts.get(row["strategy"]))
-    return {"since": moment(start).isoformat(), "goals": goals.to_dicts(), "progress": found.to_dicts()}, table
+    stages = stage_table(of.pack, lang)
+    headings = (_("stage"), _("goal"), _("key action"), _("output"), _("owner"), _("due"), _("from"))
+    actions = _table(_("Stage actions"), headings)
+    for line in stages.iter_rows():
+        actions.add_row(*line)
+    data = {"goals": goals.to_dicts(), "progress": found.to_dicts(), "stage_actions": stages.to_dicts()}
+    return {"since": moment(start).isoformat()} | data, table, actions
 
 
 def lead_list(of: Reporting, grade: str | None, tag: str | None, limit: int, lang: Lang) -> Told:
@@ -208,10 +215,20 @@ def lead_list(of: Reporting, grade: str | None, tag: str | None, limit: int, lan
         open_ones = open_ones.filter(pl.col("grade") == _chosen("--grade", grade, of.pack.leads.grades))
     if tag is not None:
         open_ones = open_ones.filter(pl.col("tags").list.contains(tag))
+    open_ones = open_ones.join(_high_value(of, leads), on="lead_id", how="left", maintain_order="left")
     _ = translator(lang).gettext
     table = _table(
         _("{shown} of {total} open leads").format(shown=min(limit, open_ones.height), total=f"{open_ones.height:,}"),
-        (_("lead"), _("grade"), "BANT", _("four dimensions"), _("first contact by"), _("who and what"), _("tags")),
+        (
+            _("lead"),
+            _("grade"),
+            "BANT",
+            _("four dimensions"),
+            _("first contact by"),
+            _("who and what"),
+            _("tags"),
+            _("high value alike"),
+        ),
     )
     for row in open_ones.head(limit).iter_rows(named=True):
         _row(table, *_lead_cells(row, of, lang))
@@ -228,8 +245,20 @@ def _lead_cells(row: dict[str, Any], of: Reporting, lang: Lang) -> tuple[str, ..
     owner = rules.owners[row["recommended_owner"]].text(lang) if row["recommended_owner"] else UNKNOWN
     action = rules.actions[row["recommended_action"]].text(lang) if row["recommended_action"] else UNKNOWN
     tags = ", ".join(tag_label(tag, of.pack, lang) for tag in row["tags"])
-    who = f"{owner}: {action}"
-    return row["lead_id"], grade, _number(row["bant_score"]), _number(row["four_score"]), due + late, who, tags
+    alike = UNKNOWN if row["high_value_share"] is None else f"{row['high_value_share']:.0%}"
+    scores = _number(row["bant_score"]), _number(row["four_score"])
+    return row["lead_id"], grade, *scores, due + late, f"{owner}: {action}", tags, alike
+
+
+def _high_value(of: Reporting, leads: pl.DataFrame) -> pl.DataFrame:
+    """lead_id and the share of high-value customers in the lead's industry and size (D3, D4); null where unknown."""
+    customers, standing = of.table("customers"), of.store.log.segment_of("value")
+    if customers is None or standing.is_empty():
+        return leads.select("lead_id", high_value_share=pl.lit(None, pl.Float64))
+    valued = customers.join(standing, on="customer_id", how="inner").with_columns(
+        high_value=pl.col("segment") == "high"
+    )
+    return high_value_share(leads, valued, of.pack).select("lead_id", high_value_share="share")
 
 
 def _known(leads: pl.DataFrame) -> list[str]:
@@ -271,7 +300,10 @@ def _values(of: Reporting) -> pl.DataFrame:
         return purchase_values(sales)
     if paid is not None:
         return subscription_values(paid, of.as_of)
-    raise NoTableError("no table transactions or subscriptions: the value curve rests on one of them")
+    raise NoTableError(
+        "no table transactions or subscriptions: the value curve rests on one of them; "
+        "add one to the data, or map it in remora.toml"
+    )
 
 
 def _outcomes(of: Reporting, history: pl.DataFrame) -> pl.DataFrame:

@@ -58,6 +58,19 @@ class RuleLog:
             found = _episodes(connection, sa.and_(*wanted))
         return found.sort("severity", "due_at", "key", nulls_last=True)
 
+    def counts(self) -> dict[str, int]:
+        """State → how many episodes are in it."""
+        query = sa.select(ALERTS.c.state, sa.func.count()).group_by(ALERTS.c.state)
+        with transaction(self._engine) as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
+
+    def segment_of(self, scheme: str) -> pl.DataFrame:
+        """customer_id and segment (of one scheme) of everyone, as last noted."""
+        query = sa.select(STANDING.c.customer_id, STANDING.c.segments)
+        with transaction(self._engine) as connection:
+            rows = [(key, segments.get(f"segment_{scheme}")) for key, segments in connection.execute(query)]
+        return pl.DataFrame(rows, {"customer_id": pl.String, "segment": pl.String}, orient="row")
+
     def held_back(self) -> tuple[int | None, Mapping[str, int]]:
         """The last date processed, and owner → how many alerts the limits held back then."""
         query = sa.select(ALERT_RUNS.c.as_of, ALERT_RUNS.c.held_back).order_by(ALERT_RUNS.c.as_of.desc()).limit(1)

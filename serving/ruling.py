@@ -5,6 +5,7 @@ import os
 import polars as pl
 
 from features.build import Fitted
+from features.clock import moment
 from features.engines import Source
 from features.settings import Settings
 from models.bundle import Bundle
@@ -14,6 +15,9 @@ from models.rules.deadlines import WorkCalendar, work_calendar
 from models.rules.episodes import Changes, advance, tier_role
 from serving.store import Store
 from training.rules import fit_rules
+
+STATUS = "customer_status"
+"""The review of D3 that each scoring does: it brings every customer's status up to date."""
 
 
 def rules_of(
@@ -29,6 +33,8 @@ def rules_of(
     kept = settings.home / "rules" / f"{pack.rules_version}.json"
     if not kept.exists():
         learnt = fit_rules(source.tables, wide, as_of, pack, settings, fitted)
+        if wide.is_empty():  # kept, what nobody taught would leave every later customer without a score
+            return Rules(pack, learnt)
         kept.parent.mkdir(parents=True, exist_ok=True)
         beside = kept.with_name(f".{kept.name}.{os.getpid()}")  # half a file would stop every later scoring
         beside.write_text(learnt.model_dump_json(indent=2), encoding="utf-8")
@@ -41,6 +47,12 @@ def pack_of(bundle: Bundle | None, settings: Settings) -> RulePack:
     if settings.rules.pack is not None or bundle is None:
         return load_pack(settings.rules.pack)
     return load_pack(bundle.folder / "pack.toml")
+
+
+def note_of(bundle: Bundle | None, settings: Settings) -> str | None:
+    """What is to be said where the pack's amounts are in another currency than the data's (RULES, conventions)."""
+    value = pack_of(bundle, settings).segments.value
+    return value.money_off.text("en") if settings.company.currency != value.currency else None
 
 
 def calendar_of(pack: RulePack, settings: Settings) -> WorkCalendar:
@@ -58,6 +70,7 @@ def remember(
     """
     pack, people = rules.pack, _people(ruled.rows, rows, rules.pack)
     store.log.note_segments(ruled.rows, as_of, pack)
+    store.log.review_done(STATUS, moment(as_of).astimezone(calendar.zone).date())
 
     def step(episodes: pl.DataFrame, last: int | None) -> Changes:
         return advance(

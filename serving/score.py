@@ -56,7 +56,7 @@ def run_score(
     calendar = calendar_of(scored.rules.pack, settings)
     progress("store")
     past_of_model = bundle is not None and date < bundle.manifest.as_of
-    store.save_customers(people(past))
+    store.save_customers(_with_channel(people(past), scored.ruled.rows))
     store.save(scored.rows, backfill=backfill and past_of_model)
     if not (backfill and past_of_model):
         progress("alerts")
@@ -75,6 +75,13 @@ def people(source: Source) -> pl.DataFrame:
     columns = [column.name for column in CUSTOMERS.columns if column.name in present]
     native: pl.DataFrame = table.select(columns).collect(backend="polars").to_native()
     return native.drop_nulls("customer_id").unique("customer_id", keep="first", maintain_order=True)
+
+
+def _with_channel(known: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    """`people` with the channel of each customer's last contact, where contacts are there."""
+    if "channel_last" not in rows.columns or known.is_empty():
+        return known
+    return known.join(rows.select("customer_id", "channel_last"), on="customer_id", how="left")
 
 
 @dataclass(frozen=True)

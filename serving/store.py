@@ -43,6 +43,8 @@ class Account:
     backfill: bool
     preferences: tuple[str, ...] = ()
     """How the customer wants to be reached: channel, form, rhythm, as far as known."""
+    mismatch: str | None = None
+    """The channel of the last contact, where it is not the preferred one."""
 
 
 class Store:
@@ -165,7 +167,7 @@ def open_store(place: str | Path) -> Store:
 _SAME_CUSTOMER = CUSTOMERS.c.customer_id == CURRENT.c.customer_id
 _SAME_KEY = sa.and_(*(SCORES.c[name] == CURRENT.c[name] for name in KEY))
 _PREFERENCES = ("preferred_channel", "preferred_form", "preferred_cadence")
-_WHO = [CUSTOMERS.c[name] for name in ("name", "account_owner", *_PREFERENCES)]
+_WHO = [CUSTOMERS.c[name] for name in ("name", "account_owner", "channel_last", *_PREFERENCES)]
 _ACCOUNTS = sa.select(SCORES, *_WHO).select_from(
     CURRENT.join(SCORES, _SAME_KEY).join(CUSTOMERS, _SAME_CUSTOMER, isouter=True)
 )
@@ -193,7 +195,9 @@ def _ranked(
 def _account(row: sa.RowMapping) -> Account:
     prediction = Prediction.model_validate({name: row[name] for name in SCHEMA})
     preferences = tuple(row[name] for name in _PREFERENCES if row[name])
-    return Account(prediction, row["name"], row["account_owner"], row["backfill"], preferences)
+    last, wanted = row["channel_last"], row["preferred_channel"]
+    mismatch = last if last and wanted and last.casefold() != wanted.casefold() else None
+    return Account(prediction, row["name"], row["account_owner"], row["backfill"], preferences, mismatch)
 
 
 def _point_at(connection: sa.Connection, batch: pl.DataFrame) -> sa.Insert:

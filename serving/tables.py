@@ -52,6 +52,7 @@ CUSTOMERS = sa.Table(
     sa.Column("preferred_channel", sa.Text),
     sa.Column("preferred_form", sa.Text),
     sa.Column("preferred_cadence", sa.Text),
+    sa.Column("channel_last", sa.Text),
 )
 ALERTS = sa.Table(
     "remora_alerts",

@@ -355,7 +355,7 @@ def test_a_store_of_the_first_revision_keeps_its_rows_and_ranks_the_weakest_firs
         with transaction(store._engine) as connection:
             assert connection.execute(sa.text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar() == HEAD
             kept = connection.execute(sa.text("SELECT customer_id, composite_score FROM remora_current")).all()
-        assert dict(row._t for row in kept) == {who: score for who, (_, _, score) in OLD.items()}
+        assert {row[0]: row[1] for row in kept} == {who: score for who, (_, _, score) in OLD.items()}
         assert [account.prediction.customer_id for account in store.at_risk()] == list(OLD)
         account = store.account("rich")
         assert account is not None

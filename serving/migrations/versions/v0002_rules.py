@@ -29,7 +29,7 @@ def _scores() -> None:
     for name in ("playbook_key", "playbook_owner", "playbook_cadence", "playbook_because"):
         op.add_column("remora_scores", sa.Column(name, sa.Text))
     op.add_column("remora_scores", sa.Column("playbook_due", _TIME))
-    for name in ("preferred_channel", "preferred_form", "preferred_cadence"):
+    for name in ("preferred_channel", "preferred_form", "preferred_cadence", "channel_last"):
         op.add_column("remora_customers", sa.Column(name, sa.Text))
 
 
