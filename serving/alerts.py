@@ -70,7 +70,7 @@ def _shown(
     _ = translator(lang).gettext
     title = _("{shown} of {total} alerts").format(shown=found.height, total=f"{total:,}")
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for heading in (_("by"), _("whose"), _("who"), _("what")):
+    for heading in (_("due"), _("whose"), _("who"), _("what")):
         table.add_column(heading)
     for row in found.iter_rows(named=True):
         key = row["customer_id"]

@@ -43,7 +43,7 @@ class Known:
         """The same for machines: the output row, who it is about, and moments in ISO 8601."""
         account = self.account
         row = account.prediction.model_dump(mode="json") | {"name": account.name, "owner": account.owner}
-        row |= {"preferences": list(account.preferences), "backfill": account.backfill}
+        row |= {"preferences": list(account.preferences), "mismatch": account.mismatch, "backfill": account.backfill}
         return row | {"open_alerts": [*map(dated, self.alerts)], "segment_changes": [*map(dated, self.changes)]}
 
 

@@ -130,7 +130,7 @@ def conversion_report(of: Reporting, lang: Lang) -> Told:
     )  # fmt: skip
     _ = translator(lang).gettext
     whole = [row for row in found.conversion if row.start is None]
-    table = _table(_("Conversion"), (_("by"), _("value"), _("leads"), _("won"), _("of decided"), _("95 % interval")))
+    table = _table(_("Conversion"), (_("by"), _("value"), _("leads"), _("won"), _("of decided"), _("interval (95 %)")))
     for row in whole:
         share = row.of_decided
         _row(table, row.by, row.value, str(row.leads), str(row.won), *_share(share.share, share.low, share.high))

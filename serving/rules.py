@@ -16,12 +16,22 @@ from features.engines import Source
 from features.facts import open_tickets
 from features.settings import Settings
 from models.bundle import Bundle
-from models.rules import FittedComposite, Method, RulePack, cleaning_report, composite_score, fit_composite
+from models.rules import (
+    DEFAULT_PACK,
+    FittedComposite,
+    Method,
+    PackError,
+    RulePack,
+    cleaning_report,
+    composite_score,
+    fit_composite,
+)
 from models.rules.apply import Rules, apply_rules
 from models.rules.comparisons import Compared
 from models.rules.replay import Replay, fit_changed, replay
 from models.rules.schema.entries import Lang
 from models.rules.tiers import tier_label
+from serving.errors import require_folder
 from serving.rules_tables import section_tables
 from serving.ruling import calendar_of, pack_of, rules_of
 from serving.score import population_of, steady_features
@@ -81,6 +91,14 @@ def shown(pack: RulePack, lang: Lang) -> Printed:
     sections = {name: part for name, part in dumped.items() if isinstance(part, dict) and part}
     tables = [table for name, part in sections.items() for table in section_tables(name, part, lang)]
     return {"rules_version": pack.rules_version, **dumped}, Text(f"Rule pack {pack.rules_version}"), *tables
+
+
+def copied(file: Path | None, copy: Path) -> None:
+    """Write a pack, comments and all, to `copy`. Raises PackError where that is there already or cannot be written."""
+    require_folder(copy)
+    if copy.exists():
+        raise PackError(f"--out {copy}: exists already; name another file, your own pack might be lost")
+    copy.write_text((file or DEFAULT_PACK).read_text(encoding="utf-8"), encoding="utf-8")
 
 
 def valid(pack: RulePack, file: Path) -> Printed:

@@ -31,14 +31,18 @@ Language = Annotated[Literal["en", "zh"], typer.Option("--lang", help="Language 
 @rules_app.command()
 def show(
     file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Default: the pack that ships.")] = None,
+    copy: Annotated[Path | None, typer.Option("--out", help="Also write it to this file, to change the copy.")] = None,
     lang: Language = "en",
     as_json: Json = False,
 ) -> None:
     """The pack as tables: every number with the document it comes from."""
     from models.rules import load_pack
-    from serving.rules import shown
+    from serving.rules import copied, shown
 
-    tell(as_json, *shown(load_pack(file), lang))
+    pack = load_pack(file)
+    if copy is not None:
+        copied(file, copy)
+    tell(as_json, *shown(pack, lang))
 
 
 @rules_app.command()

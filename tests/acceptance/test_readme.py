@@ -33,9 +33,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_readme_has_commands() -> None:
     assert len(COMMANDS) > 8
-    assert {"init", "check", "train", "promote", "score", "rank", "monitor", "run", "serve"} <= {
-        command.split()[1] for command in COMMANDS if "remora" in command
-    }
+    assert {
+        "init",
+        "check",
+        "train",
+        "promote",
+        "score",
+        "rank",
+        "monitor",
+        "run",
+        "serve",
+        "alerts",
+        "report",
+        "rules",
+    } <= {command.split()[1] for command in COMMANDS if "remora" in command}
 
 
 @pytest.mark.xdist_group("readme")

@@ -362,3 +362,14 @@ def test_help_names_the_four_commands(rules: Rules) -> None:
     for command in ("show", "check", "diff", "ahp"):
         assert command in told.out
     assert rules("show", "--lang", "fr").code == 2
+
+
+def test_a_copy_to_change_is_never_written_over(rules: Rules, tmp_path: Path) -> None:
+    copy = tmp_path / "my-pack.toml"
+    assert rules("show", "--out", copy).code == 0
+    assert copy.read_text(encoding="utf-8") == DEFAULT_PACK.read_text(encoding="utf-8")
+    copy.write_text("mine", encoding="utf-8")
+    told = rules("show", "--out", copy)
+    assert (told.code, copy.read_text(encoding="utf-8")) == (2, "mine")
+    assert "exists already" in told.err
+    assert rules("show", "--out", tmp_path / "no" / "folder.toml").code == 2
