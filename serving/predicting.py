@@ -13,7 +13,7 @@ from models.prediction import Reason
 from models.rules.composite import composite_score
 from models.rules.fitted import FittedComposite
 from models.rules.pack import load_pack
-from models.rules.tiers import tier_playbook
+from models.rules.tiers import band_starts, tier_playbook
 from serving.schemas import Cell, PredictRequest, check_features
 
 NOTHING_KNOWN: dict[str, Any] = {"composite_score": None, "composite_coverage": None, "tier": None}
@@ -30,8 +30,8 @@ class Predictor:
         self.pack = load_pack(bundle.folder / "pack.toml")
         fitted = bundle.manifest.fitted.get("composite")
         self.composite = FittedComposite.from_dict(fitted) if fitted else None
-        base_rate = bundle.manifest.churn.base_rate
-        steps = sorted((band.times_base_rate.value * base_rate, name) for name, band in self.pack.risk_bands.items())
+        starts = band_starts(bundle.manifest.churn.base_rate, self.pack)
+        steps = sorted((start, name) for name, start in starts.items())
         self._starts, self._bands = [start for start, _ in steps], [name for _, name in steps]
 
     @property

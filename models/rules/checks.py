@@ -136,7 +136,7 @@ def _percentiles(composite: Raw) -> Iterator[str]:
 
 
 def _bands_start_at_zero(bands: Raw) -> Iterator[str]:
-    starts = [_number(_table(band, "times_base_rate").get("value")) for band in bands.values()]
+    starts = [_number(_table(band, "times_base_odds").get("value")) for band in bands.values()]
     known = [start for start in starts if start is not None]
     if len(known) == len(starts) > 0 and (min(known) != 0 or len(set(known)) < len(known)):
         yield "risk_bands: one band must begin at 0, and each at a value of its own"

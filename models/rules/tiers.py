@@ -28,7 +28,17 @@ def tier_of(score: pl.Expr, pack: RulePack) -> pl.Expr:
 
 def risk_band(probability: pl.Expr, base_rate: float, pack: RulePack) -> pl.Expr:
     """The band of a churn probability (0..1), given the churn rate in training; null for null (project default)."""
-    return ladder(probability, {name: band.times_base_rate.value * base_rate for name, band in pack.risk_bands.items()})
+    return ladder(probability, band_starts(base_rate, pack))
+
+
+def band_starts(base_rate: float, pack: RulePack) -> dict[str, float]:
+    """Band → the probability from which it holds, given the churn rate in training (0..1).
+
+    A multiple of the odds, o = k · base / (1 − base), p = o / (1 + o): for a rare event that is k times the rate, and
+    where half of all customers leave every band can still be reached.
+    """
+    odds = {name: band.times_base_odds.value * base_rate / (1 - base_rate) for name, band in pack.risk_bands.items()}
+    return {name: round(each / (1 + each), 12) for name, each in odds.items()}
 
 
 def tier_label(tier: str | None, pack: RulePack, lang: Lang = "en") -> str:

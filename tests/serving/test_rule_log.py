@@ -4,7 +4,6 @@ import datetime as dt
 import itertools
 import subprocess
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -24,7 +23,7 @@ from serving.database import connect, transaction
 from serving.migrations import HEAD, VERSION_TABLE
 from serving.rule_log import CHANGE, RuleLog, Step, dated
 from serving.store import Store, open_store
-from serving.tables import ALERT_RUNS
+from serving.tables import ALERT_RUNS, METADATA
 from tests.company import program
 
 PACK = load_pack()
@@ -33,11 +32,11 @@ LIMIT = int(PACK.alerts.owner_limit.value)
 _numbers = itertools.count()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """An empty place for a store: a file that is not there yet, or a new database."""
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A place for a store: a file that is not there yet, or a new database."""
     if request.param == "sqlite":
-        yield str(tmp_path / "home" / "remora.db")
+        yield str(tmp_path_factory.mktemp("rule_log") / "home" / "remora.db")
         return
     server, name = request.getfixturevalue("postgres_url"), f"rule_log_{next(_numbers)}"
     _run_sql(server, f"CREATE DATABASE {name}")
@@ -47,7 +46,11 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def store(place: str) -> Iterator[Store]:
+    """A store without rows; the tables are made once."""
     with open_store(place) as opened:
+        with transaction(opened._engine, writes=True) as connection:
+            for table in reversed(METADATA.sorted_tables):
+                connection.execute(sa.delete(table))
         yield opened
 
 
@@ -189,16 +192,14 @@ open_store(sys.argv[1]).log.advance(MONDAY, "v1", step(A, B))
 """
 
 
-def test_killed_half_way_nothing_is_left_and_the_next_run_does_it_all(place: str) -> None:
-    open_store(place).close()
+def test_killed_half_way_nothing_is_left_and_the_next_run_does_it_all(place: str, store: Store) -> None:
     with program(KILLED, place, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == "half\n", child.communicate()[1]
         child.kill()
-    with open_store(place) as store:
-        assert (store.log.episodes(states=EVERY).height, runs(store)) == (0, [])
-        store.log.advance(MONDAY, "v1", step(A, B))
-        assert (store.log.episodes().height, runs(store)) == (2, [(0, 2, 0)])
+    assert (store.log.episodes(states=EVERY).height, runs(store)) == (0, [])
+    store.log.advance(MONDAY, "v1", step(A, B))
+    assert (store.log.episodes().height, runs(store)) == (2, [(0, 2, 0)])
 
 
 AT_ONCE = """
@@ -213,8 +214,7 @@ with open_store(sys.argv[1]) as store:
 """
 
 
-def test_several_at_once_open_each_episode_once(place: str) -> None:
-    open_store(place).close()
+def test_several_at_once_open_each_episode_once(place: str, store: Store) -> None:
     pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     children = [program(AT_ONCE, place, **pipes) for _ in range(2)]
     for child in children:
@@ -225,9 +225,8 @@ def test_several_at_once_open_each_episode_once(place: str) -> None:
         child.stdin.close()
         child.stdin = None
     assert [(child.wait(60), child.communicate()[1]) for child in children] == [(0, "")] * 2
-    with open_store(place) as store:
-        assert store.log.episodes(states=EVERY)["key"].is_unique().all()
-        assert [opened for _, opened, _ in runs(store)] == [3, 1, 1, 1]
+    assert store.log.episodes(states=EVERY)["key"].is_unique().all()
+    assert [opened for _, opened, _ in runs(store)] == [3, 1, 1, 1]
 
 
 def test_what_the_limits_hold_back_is_counted_by_owner_and_date(store: Store) -> None:
@@ -350,6 +349,7 @@ OLD = {
 
 
 def test_a_store_of_the_first_revision_keeps_its_rows_and_ranks_the_weakest_first(place: str) -> None:
+    """The place is emptied down to nothing first."""
     _store_of_the_first_revision(place)
     with open_store(place) as store:
         with transaction(store._engine) as connection:
@@ -386,6 +386,8 @@ def _store_of_the_first_revision(place: str) -> None:
 
     engine, day = connect(place), dt.datetime(2026, 7, 1, tzinfo=dt.UTC)
     with transaction(engine, writes=True) as connection:
+        METADATA.drop_all(connection)
+        connection.execute(sa.text(f"DROP TABLE IF EXISTS {VERSION_TABLE}"))
         config = Config(attributes={"connection": connection})
         config.set_main_option("script_location", "serving:migrations")
         config.set_main_option("path_separator", "os")

@@ -165,7 +165,7 @@ class Composite(Part):
 
 
 class RiskBand(Part):
-    """A band of churn probability, from `times_base_rate` × the churn rate in training."""
+    """A band of churn probability, from `times_base_odds` × the odds of the churn rate in training."""
 
     label: Label
-    times_base_rate: Number
+    times_base_odds: Number

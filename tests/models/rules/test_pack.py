@@ -163,7 +163,7 @@ def test_all_problems_at_once_with_their_paths(tmp_path: Path) -> None:
         ('direction = "band"', 'direction = "higher"', 'composite.indicators.size_fit: direction "band" and'),
         ("weight = { value = 7,", "weight = { value = 0,", "composite.indicators.size_fit: weight must be above 0"),
         ("lower_percentile = { value = 5", "lower_percentile = { value = 99", "composite.lower_percentile: expected"),
-        ("times_base_rate = { value = 0", "times_base_rate = { value = 0.5", "risk_bands: one band must begin at 0"),
+        ("times_base_odds = { value = 0", "times_base_odds = { value = 0.5", "risk_bands: one band must begin at 0"),
         ("format = 1", "format = 2", "format: 2 is newer than 1, which this Remora reads; update Remora"),
         ("format = 1", "format = 0", "format: Input should be 1"),
         ('from = "D2"\n\n[composite.tiers.key]', "\n[composite.tiers.key]", "composite.tiers.strategic.from: missing"),

@@ -69,8 +69,12 @@ def test_labels() -> None:
 
 
 @pytest.mark.parametrize(
-    ("probability", "band"),
-    [(0.0, "low"), (0.0999, "low"), (0.1, "medium"), (0.1999, "medium"), (0.2, "high"), (1.0, "high"), (None, None)],
-)
-def test_risk_bands_are_multiples_of_the_base_rate(probability: float | None, band: str | None) -> None:
-    assert pl.select(risk_band(pl.lit(probability, pl.Float64), 0.1, PACK)).item() == band
+    ("probability", "base_rate", "band"),
+    [
+        (0.0, 0.1, "low"), (0.0999, 0.1, "low"), (0.1, 0.1, "medium"), (0.1818, 0.1, "medium"), (0.1819, 0.1, "high"),
+        (1.0, 0.1, "high"), (None, 0.1, None), (0.59, 0.6, "low"), (0.6, 0.6, "medium"), (0.7499, 0.6, "medium"),
+        (0.75, 0.6, "high"),
+    ],
+)  # fmt: skip
+def test_risk_bands_are_multiples_of_the_base_odds(probability: float | None, base_rate: float, band: str) -> None:
+    assert pl.select(risk_band(pl.lit(probability, pl.Float64), base_rate, PACK)).item() == band
