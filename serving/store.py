@@ -104,10 +104,13 @@ class Store:
 
     def names(self, customers: Iterable[str]) -> dict[str, str]:
         """customer_id → name, of those who have one."""
-        query = sa.select(CUSTOMERS.c.customer_id, CUSTOMERS.c.name)
-        known = CUSTOMERS.c.customer_id.in_([*customers]), CUSTOMERS.c.name.is_not(None)
+        query, wanted = sa.select(CUSTOMERS.c.customer_id, CUSTOMERS.c.name), [*customers]
+        parts = (wanted[begin : begin + _BATCH] for begin in range(0, len(wanted), _BATCH))
         with transaction(self._engine) as connection:
-            return {row.customer_id: row.name for row in connection.execute(query.where(*known))}
+            found = [
+                row for part in parts for row in connection.execute(query.where(CUSTOMERS.c.customer_id.in_(part)))
+            ]
+        return {row.customer_id: row.name for row in found if row.name is not None}
 
     def at_risk(
         self,
