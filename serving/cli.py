@@ -4,12 +4,13 @@ import datetime as dt
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from features.errors import RemoraError
 from serving.errors import exit_code
+from serving.options import AsOf, Config, Data, Json, Language, Out
 from serving.report_cli import alerts, leads, report_app
 from serving.rules_cli import rules_app
 from serving.terminal import fail, steps, tell
@@ -26,12 +27,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-Data = Annotated[str, typer.Argument(metavar="DATA", help="Folder of Parquet or CSV files, or a postgresql:// URL.")]
-Config = Annotated[Path | None, typer.Option("--config", help="Settings file (default: remora.toml here).")]
-AsOf = Annotated[str | None, typer.Option("--as-of", help="YYYY-MM-DD; default: the day after the last event.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-Out = Annotated[Path | None, typer.Option("--out", help="Also write this Parquet file.")]
 
 
 app.add_typer(rules_app)
@@ -210,7 +205,7 @@ def rank(
 @app.command()
 def explain(
     customer: str,
-    lang: Annotated[Literal["en", "zh"], typer.Option("--lang", help="Language of the page.")] = "en",
+    lang: Language = "en",
     config: Config = None,
     as_json: Json = False,
 ) -> None:

@@ -1,10 +1,10 @@
 """`remora report`, `remora alerts`, `remora leads`: what the documented rules say of a company, beyond one customer."""
 
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from serving.options import AsOf, Config, Data, Json, Language
 from serving.terminal import steps, tell
 
 report_app = typer.Typer(
@@ -15,11 +15,6 @@ report_app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Data = Annotated[str, typer.Argument(metavar="DATA", help="Folder of Parquet or CSV files, or a postgresql:// URL.")]
-Config = Annotated[Path | None, typer.Option("--config", help="Settings file (default: remora.toml here).")]
-AsOf = Annotated[str | None, typer.Option("--as-of", help="YYYY-MM-DD; default: the day after the last event.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-Language = Annotated[Literal["en", "zh"], typer.Option("--lang", help="Language of what people read.")]
 Days = Annotated[int, typer.Option(min=1, help="Days of the period that ends at --as-of.")]
 Limit = Annotated[int, typer.Option(min=1, help="At most so many rows.")]
 
@@ -35,7 +30,8 @@ def review(
     as_json: Json = False,
 ) -> None:
     """Follow-ups of the month, whether the score still separates who stays, and where score and model disagree."""
-    from serving.reports import Reporting, review_report
+    from serving.reporting import Reporting
+    from serving.reports import review_report
 
     with steps("review"), Reporting.opened(data, config, as_of) as reporting:
         told = review_report(reporting, days, lang, done)
@@ -47,7 +43,8 @@ def conversion(
     data: Data, as_of: AsOf = None, lang: Language = "en", config: Config = None, as_json: Json = False
 ) -> None:
     """Leads by grade, stage and industry: won, lost and why, the weakest link, whether the scores hold."""
-    from serving.reports import Reporting, conversion_report
+    from serving.reporting import Reporting
+    from serving.reports import conversion_report
 
     with steps("conversion"), Reporting.opened(data, config, as_of) as reporting:
         told = conversion_report(reporting, lang)
@@ -59,7 +56,8 @@ def value_curve(
     data: Data, as_of: AsOf = None, lang: Language = "en", config: Config = None, as_json: Json = False
 ) -> None:
     """Value per customer and month of the relationship, where it shifts, and what came before."""
-    from serving.reports import Reporting, value_curve_report
+    from serving.reporting import Reporting
+    from serving.reports import value_curve_report
 
     with steps("value curve"), Reporting.opened(data, config, as_of) as reporting:
         told = value_curve_report(reporting, lang)
@@ -76,7 +74,8 @@ def cross_sell(
     as_json: Json = False,
 ) -> None:
     """Who bought A bought B within three months, and who to offer it to now."""
-    from serving.reports import Reporting, cross_sell_report
+    from serving.reporting import Reporting
+    from serving.reports import cross_sell_report
 
     with steps("cross-sell"), Reporting.opened(data, config, as_of) as reporting:
         told = cross_sell_report(reporting, limit, lang)
@@ -88,7 +87,8 @@ def strategy(
     data: Data, as_of: AsOf = None, days: Days = 90, lang: Language = "en", config: Config = None, as_json: Json = False
 ) -> None:
     """The strategy table: each segment's goal, measures and owner, and how far it is."""
-    from serving.reports import Reporting, strategy_report
+    from serving.reporting import Reporting
+    from serving.reports import strategy_report
 
     with steps("strategy"), Reporting.opened(data, config, as_of) as reporting:
         told = strategy_report(reporting, days, lang)
@@ -122,7 +122,8 @@ def leads(
     as_json: Json = False,
 ) -> None:
     """Leads by score: grade, first contact, who and what next; what is missing to score them."""
-    from serving.reports import Reporting, lead_list
+    from serving.leads import lead_list
+    from serving.reporting import Reporting
 
     with Reporting.opened(data, config, as_of) as reporting:
         told = lead_list(reporting, grade, tag, limit, lang)

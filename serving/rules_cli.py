@@ -2,10 +2,11 @@
 
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from serving.options import AsOf, Config, Data, Json, Language
 from serving.terminal import steps, tell
 
 if TYPE_CHECKING:
@@ -21,11 +22,6 @@ rules_app = typer.Typer(
 )
 
 Pack = Annotated[Path, typer.Argument(metavar="FILE", help="Rule pack (TOML).")]
-Data = Annotated[str, typer.Argument(metavar="DATA", help="Folder of Parquet or CSV files, or a postgresql:// URL.")]
-Config = Annotated[Path | None, typer.Option("--config", help="Settings file (default: remora.toml here).")]
-AsOf = Annotated[str | None, typer.Option("--as-of", help="YYYY-MM-DD; default: the day after the last event.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-Language = Annotated[Literal["en", "zh"], typer.Option("--lang", help="Language of the labels.")]
 
 
 @rules_app.command()

@@ -13,6 +13,8 @@ from models.rules.tiers import tier_of
 
 Weights = dict[str, float]
 
+REMEDY = "fit again: train and promote; without a model, remove the folder `rules` under REMORA_HOME"
+
 
 def composite_score(frame: pl.DataFrame, fitted: FittedComposite, pack: RulePack) -> pl.DataFrame:
     """Score each row of `frame` (customer_id and feature columns; a column that is not there is missing for all).
@@ -81,7 +83,7 @@ def _require_fitted(fitted: FittedComposite, pack: RulePack) -> None:
     unknown = [name for name in pack.composite.enabled if name not in {*fitted.indicators, *fitted.absent}]
     if unknown:
         raise PackError(
-            *(f"composite.indicators.{name}: was not there when the score was fitted; fit again" for name in unknown)
+            *(f"composite.indicators.{name}: was not there when the score was fitted; {REMEDY}" for name in unknown)
         )
 
 
