@@ -7,6 +7,7 @@ import polars as pl
 from features.build import Fitted
 from features.clock import moment
 from features.engines import Source
+from features.errors import RemoraError
 from features.settings import Settings
 from models.bundle import Bundle
 from models.rules import RulePack, load_pack
@@ -15,6 +16,11 @@ from models.rules.deadlines import WorkCalendar, work_calendar
 from models.rules.episodes import Changes, advance, tier_role
 from serving.store import Store
 from training.rules import fit_rules
+
+
+class OldBundleError(RemoraError):
+    """The promoted bundle does not hold what the rules learnt."""
+
 
 STATUS = "customer_status"
 """The review of D3 that each scoring does: it brings every customer's status up to date."""
@@ -27,6 +33,8 @@ def rules_of(
 
     `[rules] pack` replaces the bundle's pack. What was learnt stays: a pack that asks for more is refused.
     """
+    if bundle is not None and "health" not in bundle.manifest.fitted:
+        raise OldBundleError(f"bundle {bundle.id}: an older Remora made it, without all rules; train and promote again")
     pack = pack_of(bundle, settings)
     if bundle is not None:
         return Rules(pack, FittedRules.model_validate(bundle.manifest.fitted))

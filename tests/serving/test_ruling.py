@@ -1,7 +1,7 @@
 """The rules at work, scoring after scoring: episodes open and close once, and packs are replaced without training."""
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -14,7 +14,8 @@ from features.settings import Company, RulesSection, Settings
 from models.bundle import Bundle
 from models.rules import load_pack
 from models.rules.pack import DEFAULT_PACK
-from serving.score import run_score
+from serving.ruling import OldBundleError
+from serving.score import run_score, score
 from serving.store import Store, open_store
 from tests.literal import ago, rows, written
 from tests.serving.small_company import NOW, ask, fitted_bundle, orders
@@ -258,3 +259,11 @@ def test_a_holiday_moves_no_alert_but_the_country_is_heard(company: Path, tmp_pa
     with open_store(tmp_path / "store.db") as store:
         run_score(open_source(company, wanted), NOW, None, wanted, store, None, False, silent)
         assert store.log.episodes(rule="loss_risk")["customer_id"].n_unique() == 2
+
+
+def test_a_bundle_without_all_rules_is_one_line(promoted: Promoted) -> None:
+    manifest = promoted.bundle.manifest
+    fitted = {"composite": manifest.fitted["composite"], "core_features": [], "static": []}
+    older = replace(promoted.bundle, manifest=manifest.model_copy(update={"fitted": fitted}))
+    with pytest.raises(OldBundleError, match="train and promote again"):
+        score(promoted.source, micros(NOW), older, settings(promoted.home), NOW)
