@@ -60,6 +60,7 @@ class Prediction(BaseModel):
     points: list[Points] = []
     tier: str | None = None
     health_score: float | None = Field(None, ge=0, le=100)
+    health_basis: str | None = None
     segments: list[str] = []
     alerts: list[str] = []
     reasons: list[Reason] = []
@@ -105,6 +106,7 @@ SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "points": pl.List(POINTS),
     "tier": pl.String,
     "health_score": pl.Float64,
+    "health_basis": pl.String,
     "segments": pl.List(pl.String),
     "alerts": pl.List(pl.String),
     "reasons": pl.List(REASON),

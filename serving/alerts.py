@@ -1,5 +1,6 @@
 """Open alerts as people and machines see them."""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,10 @@ from serving.explained import minute
 from serving.home import Home
 from serving.rule_log import dated
 from serving.ruling import calendar_of, pack_of
-from serving.store import open_store
+from serving.store import mismatch, open_store, preferred
+
+People = Mapping[str, Mapping[str, Any]]
+"""customer_id → what is known of who it is (`Store.people`)."""
 
 
 def alert_list(
@@ -34,37 +38,51 @@ def alert_list(
     with open_store(home.store) as store:
         states = ("held_back",) if held_back else ("open",)
         found = store.log.episodes(states=states, rule=rule, owner=owner, customer=customer)
-        names = store.names(found["customer_id"].head(limit).to_list())
+        people = store.people(found["customer_id"].head(limit).to_list())
         as_of, waiting = store.log.held_back()
     calendar = calendar_of(pack, settings)
     data = {
         "as_of": moment(as_of).isoformat() if as_of is not None else None,
         "total": found.height,
-        "alerts": [_told(row, pack, calendar, lang) for row in found.head(limit).iter_rows(named=True)],
+        "alerts": [_told(row, people, pack, calendar, lang) for row in found.head(limit).iter_rows(named=True)],
         "held_back": dict(waiting),
     }
-    shown = _shown(found.head(limit), found.height, names, dict(waiting), pack, lang, calendar)
+    shown = _shown(found.head(limit), found.height, people, dict(waiting), pack, lang, calendar)
     return data, *shown
 
 
-def _told(row: dict[str, Any], pack: RulePack, calendar: WorkCalendar, lang: Lang) -> dict[str, Any]:
-    """The episode for machines, with its text and, for a problem out of hours, the emergency notice."""
-    text = alert_text(row["rule"], row["signs"], pack, lang)
-    return dated(row) | {"text": text, "notice": _notice(row, pack, calendar, lang)}
+def _told(row: dict[str, Any], people: People, pack: RulePack, calendar: WorkCalendar, lang: Lang) -> dict[str, Any]:
+    """The episode for machines: its text, how the customer wants to be reached, and the emergency notice."""
+    text, who = alert_text(row["rule"], row["signs"], pack, lang), people.get(row["customer_id"])
+    reached = {"preferences": list(preferred(who)) if who else [], "mismatch": mismatch(who) if who else None}
+    return dated(row) | {"text": text, "notice": _notice(row, who, pack, calendar, lang), **reached}
 
 
-def _notice(row: dict[str, Any], pack: RulePack, calendar: WorkCalendar, lang: Lang) -> str | None:
+def _notice(
+    row: dict[str, Any], who: Mapping[str, Any] | None, pack: RulePack, calendar: WorkCalendar, lang: Lang
+) -> str | None:
     """D5: outside working hours an emergency notice at once and a person by 09:00; None for anything else."""
     rule, anchor = pack.alerts.rules.by_key.get(row["rule"]), row["anchor"]
-    if rule is None or rule.kind != "service" or anchor is None or not needs_notice(moment(anchor), calendar):
+    clock = bool(who and who["round_the_clock"])
+    if rule is None or rule.kind != "service" or anchor is None:
         return None
-    return pack.deadlines.emergency.text(lang).format(
-        time=minute(micros(person_by(moment(anchor), calendar)), calendar.zone)
-    )
+    if not needs_notice(moment(anchor), calendar, round_the_clock=clock):
+        return None
+    by = minute(micros(person_by(moment(anchor), calendar)), calendar.zone)
+    return pack.deadlines.emergency.text(lang).format(time=by)
+
+
+def _reached(who: Mapping[str, Any] | None, lang: Lang) -> Iterator[str]:
+    """How the customer wants to be reached, and a warning where the last contact was another way (D5)."""
+    _ = translator(lang).gettext
+    if who and (wanted := preferred(who)):
+        yield _("Wants to be reached by: {preferences}").format(preferences=_(", ").join(wanted))
+    if who and (channel := mismatch(who)):
+        yield _("Look out: the last contact was by {channel}").format(channel=channel)
 
 
 def _shown(
-    found: pl.DataFrame, total: int, names: dict[str, str], waiting: dict[str, int], pack: RulePack, lang: Lang,
+    found: pl.DataFrame, total: int, people: People, waiting: dict[str, int], pack: RulePack, lang: Lang,
     calendar: WorkCalendar,
 ) -> list[RenderableType]:  # fmt: skip
     _ = translator(lang).gettext
@@ -74,11 +92,13 @@ def _shown(
         table.add_column(heading)
     for row in found.iter_rows(named=True):
         key = row["customer_id"]
-        who = f"{names[key]} ({key})" if key in names else key
+        known = people.get(key)
+        who = f"{known['name']} ({key})" if known and known["name"] else key
         role = role_label(row["owner_role"], pack, lang)
         owner = f"{row['owner']} ({role})" if row["owner"] else role
-        notice = _notice(row, pack, calendar, lang)
-        what = "\n".join(filter(None, (alert_text(row["rule"], row["signs"], pack, lang), notice)))
+        notice = _notice(row, known, pack, calendar, lang)
+        lines = (alert_text(row["rule"], row["signs"], pack, lang), notice, *_reached(known, lang))
+        what = "\n".join(filter(None, lines))
         cells = (minute(row["due_at"], calendar.zone), owner, who, what)
         table.add_row(*(Text(cell) for cell in cells))
     held = sum(waiting.values())

@@ -16,6 +16,7 @@ from models.explain import reason_text
 from models.prediction import Points, Prediction, Reason
 from models.rules.changes import change_text
 from models.rules.conditions import alert_text, role_label
+from models.rules.health import health_basis_label
 from models.rules.pack import RulePack
 from models.rules.playbooks import because_text, cadence_text, owner_text, playbook_text
 from models.rules.reasons import rule_reason_text, shown_value
@@ -104,7 +105,8 @@ def _numbers(row: Prediction, pack: RulePack, lang: Lang) -> Iterator[str]:
             kept=money(row.value_if_retained), risk=money(row.value_at_risk)
         )
     if row.health_score is not None:
-        yield _("Health: {score} of 100").format(score=f"{row.health_score:.0f}")
+        basis = _told(health_basis_label, row.health_basis, pack, lang)
+        yield _("Health: {score} of 100 ({basis})").format(score=f"{row.health_score:.0f}", basis=basis)
     yield _score(row, pack, lang)
 
 

@@ -43,8 +43,8 @@ def conversion(
     data: Data, as_of: AsOf = None, lang: Language = "en", config: Config = None, as_json: Json = False
 ) -> None:
     """Leads by grade, stage and industry: won, lost and why, the weakest link, whether the scores hold."""
+    from serving.conversion import conversion_report
     from serving.reporting import Reporting
-    from serving.reports import conversion_report
 
     with steps("conversion"), Reporting.opened(data, config, as_of) as reporting:
         told = conversion_report(reporting, lang)

@@ -9,17 +9,13 @@ from features.point_in_time import known_before
 from features.rfm import orders
 from models.rules.apply import apply_rules
 from models.rules.changes import reviews_due
-from models.rules.conditions import feedback_patterns, reason_label
 from models.rules.stages import stage_table
 from models.rules.strategies import progress, strategy_due, strategy_table
-from monitoring.conversion import conversion_report as convert
-from monitoring.conversion import report_texts
 from monitoring.pipeline import left_by_settings, outcomes
 from monitoring.review import disagreement_table, disagreements, monthly, monthly_tables, quarterly, quarterly_tables
 from serving.reporting import NoTableError, Reporting, Told, add_row, chosen, new_table
 from serving.ruling import rules_of
 from serving.score import population_of, steady_features
-from serving.terminal import UNKNOWN
 from training.cross_sell import bought, cross_sell, offer_texts, offers, rule_texts
 from training.rules import rule_rows
 from training.value_curve import curve_texts, proposed_now, purchase_values, subscription_values, value_curve
@@ -51,29 +47,6 @@ def review_report(of: Reporting, days: int, lang: Lang, done: str | None) -> Tol
         *disagreement_table(apart, of.pack, lang),
         *words,
     )
-
-
-def conversion_report(of: Reporting, lang: Lang) -> Told:
-    """Conversion of leads by grade, stage and industry, with the weakest link, reasons and the scores' own check."""
-    leads = of.needed("leads", "the conversion report")
-    found = convert(
-        leads, of.table("lead_stages"), of.pack, of.as_of, feedback_patterns(of.pack),
-        zone=of.settings.company.timezone, interactions=of.table("interactions"),
-        interventions=of.table("interventions"),
-    )  # fmt: skip
-    _ = translator(lang).gettext
-    whole = [row for row in found.conversion if row.start is None]
-    table = new_table(
-        _("Conversion"), (_("by"), _("value"), _("leads"), _("won"), _("of decided"), _("interval (95 %)"))
-    )
-    for row in whole:
-        share = row.of_decided
-        add_row(table, row.by, row.value, str(row.leads), str(row.won), *_share(share.share, share.low, share.high))
-    reasons = new_table(_("Reasons"), (_("outcome"), _("reason"), _("leads"), _("share")))
-    for reason in found.reasons:
-        label = reason_label(reason.reason, of.pack, lang)
-        add_row(reasons, reason.outcome, label, str(reason.leads), f"{reason.share:.0%}")
-    return found.model_dump(mode="json"), table, reasons, *map(Text, report_texts(found, of.pack, lang))
 
 
 def value_curve_report(of: Reporting, lang: Lang) -> Told:
@@ -128,7 +101,7 @@ def strategy_report(of: Reporting, days: int, lang: Lang) -> Told:
     texts = dict(found.group_by("strategy").agg(pl.col("text").str.join("\n")).iter_rows())
     table = new_table(_("Strategy"), (_("segment"), _("goal"), _("measures"), _("owner"), _("due"), _("so far")))
     for row in goals.iter_rows(named=True):
-        day = strategy_due(row["strategy"], moment(start).astimezone(of.settings.company.zone).date(), of.pack)
+        day = strategy_due(row["strategy"], moment(of.as_of).astimezone(of.settings.company.zone).date(), of.pack)
         due = f"{row['due']} ({day})" if day else row["due"]
         add_row(table, row["segment"], row["goal"], row["measures"], row["owner"], due, texts.get(row["strategy"]))
     stages = stage_table(of.pack, lang)
@@ -186,9 +159,3 @@ def _outcomes(of: Reporting, history: pl.DataFrame) -> pl.DataFrame:
     if of.bundle is not None:
         return outcomes(of.source, of.as_of, of.bundle, of.settings, history)
     return left_by_settings(of.source, of.as_of, of.settings, history)
-
-
-def _share(share: float | None, low: float | None, high: float | None) -> tuple[str, str]:
-    if share is None or low is None or high is None:
-        return UNKNOWN, UNKNOWN
-    return f"{share:.0%}", f"{low:.0%} – {high:.0%}"

@@ -14,6 +14,7 @@ from models.rules import RulePack, load_pack
 from models.rules.apply import FittedRules, Ruled, Rules
 from models.rules.deadlines import WorkCalendar, work_calendar
 from models.rules.episodes import Changes, advance, tier_role
+from models.rules.standing import in_delivery
 from serving.store import Store
 from training.rules import fit_rules
 
@@ -76,7 +77,7 @@ def remember(
 
     `rows` are those of the output contract.
     """
-    pack, people = rules.pack, _people(ruled.rows, rows, rules.pack)
+    pack, people = rules.pack, _people(ruled.rows, rows, rules.pack, as_of)
     store.log.note_segments(ruled.rows, as_of, pack)
     store.log.review_done(STATUS, moment(as_of).astimezone(calendar.zone).date())
 
@@ -88,8 +89,31 @@ def remember(
     return store.log.advance(as_of, pack.rules_version, step)
 
 
-def _people(ruled: pl.DataFrame, rows: pl.DataFrame, pack: RulePack) -> pl.DataFrame:
-    """Everyone looked at, with owner, value at risk and the role that owns the tier."""
+def with_due(rows: pl.DataFrame, store: Store, as_of: int, pack: RulePack) -> pl.DataFrame:
+    """`rows` with the deadline of each playbook: that of the alert behind it, where one is open (§2: it is stricter).
+
+    Another playbook keeps the deadline it was given before while that lies ahead, or a daily scoring would push it on.
+    """
+    asked = {key: list(row.when.alert) for key, row in pack.playbooks.rows.items() if row.when.alert}
+    behind = pl.DataFrame(
+        [(key, rule) for key, rules in asked.items() for rule in rules], {"playbook_key": pl.String, "rule": pl.String},
+        orient="row",
+    )  # fmt: skip
+    due = (
+        store.log.episodes().join(behind, on="rule").group_by("customer_id", "playbook_key").agg(pl.col("due_at").min())
+    )
+    given = store.deadlines(as_of).filter(pl.col("given_at") >= as_of)
+    keys = ["customer_id", "playbook_key"]
+    both = rows.join(due, on=keys, how="left", maintain_order="left").join(
+        given, on=keys, how="left", maintain_order="left"
+    )
+    chosen = pl.from_epoch(pl.coalesce("due_at", "given_at"), "us").dt.replace_time_zone("UTC")
+    return both.with_columns(playbook_due=pl.coalesce(chosen, "playbook_due")).select(rows.columns)
+
+
+def _people(ruled: pl.DataFrame, rows: pl.DataFrame, pack: RulePack, as_of: int) -> pl.DataFrame:
+    """Everyone looked at, with owner, value at risk, the role that owns the tier, and whether served 7×24 (D1)."""
     owner = pl.col("account_owner") if "account_owner" in ruled.columns else pl.lit(None, pl.String)
-    people = ruled.select("customer_id", owner=owner, role=tier_role(pl.col("tier"), pack))
+    clock = in_delivery(ruled, pack, as_of)
+    people = ruled.select("customer_id", owner=owner, role=tier_role(pl.col("tier"), pack), round_the_clock=clock)
     return people.join(rows.select("customer_id", "value_at_risk"), on="customer_id", how="left")

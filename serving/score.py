@@ -20,8 +20,10 @@ from models.prediction import REASON, SCHEMA, TIME, Reason
 from models.rules import RulePack, risk_band, rule_reasons
 from models.rules.apply import Ruled, Rules, apply_rules, with_playbooks
 from models.rules.playbooks import playbook_text
+from models.rules.rows import column
+from models.rules.standing import in_delivery
 from serving.errors import require_folder
-from serving.ruling import calendar_of, pack_of, remember, rules_of
+from serving.ruling import calendar_of, pack_of, remember, rules_of, with_due
 from serving.store import Store
 from serving.tables import CUSTOMERS
 from training.labels import at_stake, definition_of
@@ -54,16 +56,18 @@ def run_score(
     past = source.until(micros(date))
     scored = score(past, micros(date), bundle, settings, now(), progress)
     calendar = calendar_of(scored.rules.pack, settings)
-    progress("store")
-    past_of_model = bundle is not None and date < bundle.manifest.as_of
-    store.save_customers(_with_channel(people(past), scored.ruled.rows))
-    store.save(scored.rows, backfill=backfill and past_of_model)
-    if not (backfill and past_of_model):
+    backfilled = backfill and bundle is not None and date < bundle.manifest.as_of
+    rows = scored.rows
+    if not backfilled:
         progress("alerts")
-        remember(store, scored.ruled, scored.rows, scored.rules, micros(date), calendar)
+        remember(store, scored.ruled, rows, scored.rules, micros(date), calendar)
+        rows = with_due(rows, store, micros(date), scored.rules.pack)
+    progress("store")
+    store.save_customers(_served(people(past), scored.ruled.rows, scored.rules.pack, micros(date)))
+    store.save(rows, backfill=backfilled)
     if file is not None:
-        write_scores(scored.rows, file)
-    return scored.rows
+        write_scores(rows, file)
+    return rows
 
 
 def people(source: Source) -> pl.DataFrame:
@@ -77,11 +81,15 @@ def people(source: Source) -> pl.DataFrame:
     return native.drop_nulls("customer_id").unique("customer_id", keep="first", maintain_order=True)
 
 
-def _with_channel(known: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
-    """`people` with the channel of each customer's last contact, where contacts are there."""
-    if "channel_last" not in rows.columns or known.is_empty():
-        return known
-    return known.join(rows.select("customer_id", "channel_last"), on="customer_id", how="left")
+def _served(known: pl.DataFrame, rows: pl.DataFrame, pack: RulePack, as_of: int) -> pl.DataFrame:
+    """`people` with the channel of the last contact, and who is served round the clock."""
+    found = rows.select(
+        "customer_id",
+        channel_last=column(rows, "channel_last", pl.String),
+        round_the_clock=in_delivery(rows, pack, as_of),
+    )
+    worth_it = pl.col("customer_id").is_in(known["customer_id"].implode()) | pl.col("round_the_clock")
+    return known.join(found.filter(worth_it), on="customer_id", how="full", coalesce=True)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ the one that takes precedence, and repeats what the ranked list filters and sort
 """
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -15,6 +15,7 @@ import polars.selectors as cs
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from features.clock import moment
 from models.prediction import SCHEMA, Prediction
 from serving.database import StoreError, connect, transaction
 from serving.migrations import migrate
@@ -87,7 +88,7 @@ class Store:
     def save_customers(self, frame: pl.DataFrame) -> int:
         """Put customer_id and what is given of CUSTOMERS in, replacing what is known of these; return how many."""
         known = [name for name in frame.columns if name in CUSTOMERS.c]
-        customers = frame.select(known).cast(pl.String)
+        customers = frame.select(pl.col(known)).with_columns((~cs.boolean()).cast(pl.String))
         with transaction(self._engine, writes=True) as connection:
             for batch in customers.iter_slices(_BATCH):
                 connection.execute(_upsert(connection, CUSTOMERS, known), batch.to_dicts())
@@ -102,15 +103,15 @@ class Store:
         """The current prediction of a customer with name and owner; None for one never scored."""
         return next(iter(self._accounts(_ACCOUNTS.where(CURRENT.c.customer_id == customer_id))), None)
 
-    def names(self, customers: Iterable[str]) -> dict[str, str]:
-        """customer_id → name, of those who have one."""
-        query, wanted = sa.select(CUSTOMERS.c.customer_id, CUSTOMERS.c.name), [*customers]
+    def people(self, customers: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """customer_id → what is known of who it is: the columns of CUSTOMERS."""
+        query, wanted = sa.select(CUSTOMERS), [*customers]
         parts = (wanted[begin : begin + _BATCH] for begin in range(0, len(wanted), _BATCH))
         with transaction(self._engine) as connection:
             found = [
                 row for part in parts for row in connection.execute(query.where(CUSTOMERS.c.customer_id.in_(part)))
             ]
-        return {row.customer_id: row.name for row in found if row.name is not None}
+        return {row.customer_id: dict(row._mapping) for row in found}
 
     def at_risk(
         self,
@@ -133,6 +134,16 @@ class Store:
         count = _ranked(sa.func.count(), tier, min_probability, owner)
         with transaction(self._engine) as connection:
             return int(connection.execute(count).scalar_one())
+
+    def deadlines(self, as_of: int) -> pl.DataFrame:
+        """customer_id, playbook_key, given_at (Int64 microseconds) of the current rows, of dates up to `as_of`."""
+        wanted = [SCORES.c[name] for name in ("customer_id", "playbook_key", "playbook_due")]
+        known = SCORES.c.playbook_key.is_not(None), SCORES.c.as_of <= moment(as_of)
+        query = sa.select(*wanted).select_from(CURRENT.join(SCORES, _SAME_KEY)).where(*known)
+        schema = {"customer_id": pl.String, "playbook_key": pl.String, "given_at": SCHEMA["playbook_due"]}
+        with transaction(self._engine) as connection:
+            rows = pl.DataFrame([tuple(row) for row in connection.execute(query)], schema, orient="row")
+        return rows.with_columns(pl.col("given_at").cast(pl.Int64))
 
     def history(self, as_of_before: dt.datetime, also: Iterable[str] = ()) -> pl.DataFrame:
         """Every score with `as_of < as_of_before` that is not a backfill: HISTORY and `also`, by customer and date.
@@ -195,12 +206,22 @@ def _ranked(
     return query
 
 
+def preferred(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """How a customer (a row with the columns of CUSTOMERS) wants to be reached: channel, form, rhythm."""
+    return tuple(row[name] for name in _PREFERENCES if row[name])
+
+
+def mismatch(row: Mapping[str, Any]) -> str | None:
+    """The channel of the last contact, where it is not the one preferred."""
+    last, wanted = row["channel_last"], row["preferred_channel"]
+    return last if last and wanted and last.casefold() != wanted.casefold() else None
+
+
 def _account(row: sa.RowMapping) -> Account:
     prediction = Prediction.model_validate({name: row[name] for name in SCHEMA})
-    preferences = tuple(row[name] for name in _PREFERENCES if row[name])
-    last, wanted = row["channel_last"], row["preferred_channel"]
-    mismatch = last if last and wanted and last.casefold() != wanted.casefold() else None
-    return Account(prediction, row["name"], row["account_owner"], row["backfill"], preferences, mismatch)
+    who: dict[str, Any] = {str(name): value for name, value in row.items()}
+    preferences = preferred(who)
+    return Account(prediction, row["name"], row["account_owner"], row["backfill"], preferences, mismatch(who))
 
 
 def _point_at(connection: sa.Connection, batch: pl.DataFrame) -> sa.Insert:

@@ -53,6 +53,7 @@ CUSTOMERS = sa.Table(
     sa.Column("preferred_form", sa.Text),
     sa.Column("preferred_cadence", sa.Text),
     sa.Column("channel_last", sa.Text),
+    sa.Column("round_the_clock", sa.Boolean),
 )
 ALERTS = sa.Table(
     "remora_alerts",

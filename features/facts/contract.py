@@ -71,6 +71,7 @@ FACTS: Mapping[str, Fact] = {
     "premium_share_365d": value("transactions", "share of spend of 365 days at a unit price ≥ premium_price"),
     "subscribed": Fact("subscriptions", pl.Boolean, "a subscription runs", False),
     "subscription_first_at": moment("subscriptions", "first subscription"),
+    "subscription_ended_at": moment("subscriptions", "last end of a subscription so far; null: none has ended"),
     "subscription_paid_365d": count("subscriptions", "paid for subscriptions in the last 365 days"),
     "subscription_due_at": moment("subscriptions", "next end of a running term agreed in advance; null: none known"),
     "usage_last_at": moment("usage_events", "last use"),

@@ -10,17 +10,20 @@ from features.point_in_time import Frame, Tables
 
 
 class Voice(NamedTuple):
-    """A column of customers' words; with `beside`, only of rows that have that column too."""
+    """A column of customers' words; with `beside`, only of rows that have that column too, with `below`, not of
+    rows whose score reaches it: what a contented customer writes is no complaint.
+    """  # fmt: skip
 
     table: str
     column: str
     beside: str | None = None
+    below: tuple[str, float] | None = None
 
 
 VOICES = (
     Voice("cancellations", "reason"),
     Voice("cancellations", "feedback"),
-    Voice("nps_responses", "comment"),
+    Voice("nps_responses", "comment", below=("score", 7.0)),  # 0 to 6 detract (D5)
     Voice("satisfaction_surveys", "suggestion"),
     Voice("satisfaction_surveys", "topic", beside="suggestion"),  # alone it is our question, not their answer
     Voice("interactions", "outcome"),
@@ -55,6 +58,9 @@ def _there(known: Tables, voice: Voice) -> bool:
 def _texts(rows: Frame, voice: Voice) -> pl.DataFrame:
     """customer_id, text, t (when the customer last said so): each text of a customer once."""
     said = ~nw.col(voice.column).is_null() & ~nw.col(voice.beside or voice.column).is_null()
+    if voice.below and voice.below[0] in rows.collect_schema().names():
+        score, bound = voice.below
+        said &= nw.col(score).is_null() | (nw.col(score) < bound)
     spoken = rows.filter(said).select("customer_id", text=nw.col(voice.column), t=nw.col("occurred_at"))
     texts: pl.DataFrame = spoken.group_by("customer_id", "text").agg(nw.col("t").max()).collect("polars").to_native()
     return texts.select("customer_id", "text", "t")

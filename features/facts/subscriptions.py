@@ -19,10 +19,12 @@ def subscriptions(periods: Frame, as_of: int) -> Frame:
         ahead = nw.col("ended_at").is_null() & (nw.col("term_ends_at") >= as_of)
         rows = rows.with_columns(due=nw.when(ahead).then(nw.col("term_ends_at")))
     first = nw.col("started_at").min().alias("subscription_first_at")
-    return added_up(rows, ["customer_id"], [*measures], first, *due).select(
+    last_end = nw.col("ended_at").max().alias("subscription_ended_at")
+    return added_up(rows, ["customer_id"], [*measures], first, last_end, *due).select(
         "customer_id",
         (nw.col("running") > 0.0).alias("subscribed"),
         "subscription_first_at",
+        "subscription_ended_at",
         nw.col("paid").alias("subscription_paid_365d"),
         *(["subscription_due_at"] if due else []),
     )

@@ -11,6 +11,8 @@ from models.rules.fitted_segments import FittedSegments
 from models.rules.pack import Lang, RulePack
 from models.rules.schema.alert_rules import Kind
 
+PURCHASED = ("order_first_at", "subscription_first_at")
+
 RULES: dict[str, RuleAt] = {
     "high_churn_risk": RuleAt(risk.high_churn_risk, ("nps",)),
     "loss_risk": RuleAt(risk.loss_risk, (), any_of=("order_last_at", "subscription_first_at")),
@@ -28,9 +30,9 @@ RULES: dict[str, RuleAt] = {
     "birthday_gift": RuleAt(care.birthday_gift, ("loyal", "birthday")),
     "birthday_mail": RuleAt(care.birthday_mail, ("segment_abc", "birthday")),
     "holiday_mail": RuleAt(care.holiday_mail, ("segment_abc",)),
-    "thank_you": RuleAt(care.thank_you, ("order_first_at",)),
-    "first_call": RuleAt(care.first_call, ("order_first_at",)),
-    "value_report": RuleAt(care.value_report, ("order_first_at",)),
+    "thank_you": RuleAt(care.thank_you, (), any_of=PURCHASED),
+    "first_call": RuleAt(care.first_call, (), any_of=PURCHASED),
+    "value_report": RuleAt(care.value_report, (), any_of=PURCHASED),
 }
 
 CONDITION = {

@@ -101,7 +101,7 @@ def _outcomes(chosen: pl.DataFrame, pack: RulePack, as_of: int) -> pl.DataFrame:
         *chosen.columns,
         playbook_key=pl.col("key"),
         playbook_owner=_owner(table),
-        playbook_cadence=_cadence(table),
+        playbook_cadence=_cadence(table, pack.composite.cadence_at_risk.value),
         playbook_due=pl.lit(as_of, pl.Int64) + _looked_up("key", {each: first_deadline(each, pack) for each in keys}),
         playbook_because=_looked_up("key", {each: because(each, pack) for each in keys}),
     )
@@ -143,8 +143,8 @@ def _rank(key: str, table: Playbooks) -> float:
     return float("inf") if keeps else table.roles[entry.owner].rank
 
 
-def _cadence(table: Playbooks) -> pl.Expr:
-    """The tighter of playbook's and tier's, then doubled where a risk is open."""
+def _cadence(table: Playbooks, times_at_risk: float) -> pl.Expr:
+    """The tighter of playbook's and tier's, then more often where a risk is open."""
     days: dict[str, float] = {name: cadence.days for name, cadence in table.cadences.items()}
     own = {key: cadence for key in _keys(table) if (cadence := _entry(key, table).cadence)}
     of_tier = {tier: row.cadence for tier, row in _tier_rows(table).items() if row.cadence}
@@ -152,8 +152,14 @@ def _cadence(table: Playbooks) -> pl.Expr:
     tier_days = _looked_up("playbook_tier", {tier: days[cadence] for tier, cadence in of_tier.items()})
     tighter = own_days.is_null() | (tier_days < own_days)
     usual = pl.coalesce(pl.when(tighter).then(_looked_up("playbook_tier", of_tier)), _looked_up("key", own))
-    doubled = {name: entry.doubled for name, entry in table.cadences.items()}
-    return pl.when(pl.col("risk")).then(usual.replace_strict(doubled, default=None)).otherwise(usual)
+    oftener = {name: _oftener(each, days, times_at_risk) for name, each in days.items()}
+    return pl.when(pl.col("risk")).then(usual.replace_strict(oftener, default=None)).otherwise(usual)
+
+
+def _oftener(usual: float, days: Mapping[str, float], times: float) -> str:
+    """The slowest cadence that is at least `times` as often as every `usual` days; the fastest where none is."""
+    enough = [name for name, each in days.items() if each * times <= usual]
+    return max(enough, key=days.__getitem__, default=min(days, key=days.__getitem__))
 
 
 def _tier_rows(table: Playbooks) -> Mapping[str, Playbook]:

@@ -235,7 +235,7 @@ def _stage(pack: RulePack) -> pl.Expr:
     return (
         pl.when(pl.col("loyal")).then(pl.lit("loyal"))
         .when(phase == "prospect").then(prospect)
-        .when(phase.is_not_null()).then(pl.lit("deep_cooperation"))
+        .when(phase != "at_risk").then(pl.lit("deep_cooperation"))
     )  # fmt: skip
 
 

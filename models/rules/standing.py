@@ -22,9 +22,15 @@ def days_since_first_purchase(rows: pl.DataFrame, as_of: int) -> pl.Expr:
     return pl.max_horizontal(days_since(rows, name, as_of) for name in ("order_first_at", "subscription_first_at"))
 
 
+def last_purchase_at(rows: pl.DataFrame) -> pl.Expr:
+    """When the customer last bought (Int64): the last order, or the end of the last subscription that has ended."""
+    return pl.max_horizontal(column(rows, name, pl.Int64) for name in ("order_last_at", "subscription_ended_at"))
+
+
 def days_since_purchase(rows: pl.DataFrame, as_of: int) -> pl.Expr:
-    """Days since the last order, 0 while a subscription runs; null before any order."""
-    return pl.when(subscribed(rows)).then(0.0).otherwise(days_since(rows, "order_last_at", as_of))
+    """Days since the customer last bought, 0 while a subscription runs; null before any order."""
+    lapsed = [days_since(rows, name, as_of) for name in ("order_last_at", "subscription_ended_at")]
+    return pl.when(subscribed(rows)).then(0.0).otherwise(pl.min_horizontal(lapsed))
 
 
 def subscribed(rows: pl.DataFrame) -> pl.Expr:
@@ -34,8 +40,7 @@ def subscribed(rows: pl.DataFrame) -> pl.Expr:
 
 def no_order_for(rows: pl.DataFrame, days: float, as_of: int) -> pl.Expr:
     """Boolean: bought before, but not in the last `days`; false for who never bought, null where unknown."""
-    recent = subscribed(rows) | (days_since(rows, "order_last_at", as_of) < days).fill_null(False)
-    return bought(rows) & ~recent & ~_paid_within(rows, days)
+    return bought(rows) & (days_since_purchase(rows, as_of) >= days)
 
 
 def tenure_days(rows: pl.DataFrame, as_of: int) -> pl.Expr:
@@ -44,6 +49,12 @@ def tenure_days(rows: pl.DataFrame, as_of: int) -> pl.Expr:
     earliest = pl.max_horizontal(days_since_first_purchase(rows, as_of), signed_up)
     tenure = column(rows, "profile_tenure_days").fill_nan(None).fill_null(earliest)
     return pl.when(tenure >= 0).then(tenure)
+
+
+def in_delivery(rows: pl.DataFrame, pack: RulePack, as_of: int) -> pl.Expr:
+    """Boolean, never null: column `in_delivery` where known, else the first days after the first purchase."""
+    first = days_since_first_purchase(rows, as_of) < pack.deadlines.delivery_days.value
+    return pl.coalesce(column(rows, "in_delivery", pl.Boolean), first, pl.lit(False))
 
 
 def loyal(rows: pl.DataFrame, pack: RulePack, as_of: int) -> pl.Expr:
@@ -74,11 +85,3 @@ def amount(rows: pl.DataFrame, name: str | None) -> pl.Expr:
         return pl.lit(None, pl.Float64)
     value = column(rows, name)
     return pl.when(value.is_finite()).then(value)
-
-
-def _paid_within(rows: pl.DataFrame, days: float) -> pl.Expr:
-    """A subscription that has ended since was paid for in the last `days`; null where that is not known."""
-    ended = column(rows, "subscription_first_at", pl.Int64).is_not_null() & ~subscribed(rows)
-    not_in_a_year = pl.when(column(rows, "subscription_paid_365d") <= 0).then(False) if days <= 365 else _NEVER
-    in_window = column(rows, f"subscription_amount_sum_{days:g}d") > 0
-    return pl.when(ended).then(pl.coalesce(in_window, not_in_a_year)).otherwise(False)

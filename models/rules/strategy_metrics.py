@@ -44,6 +44,14 @@ class Period:
         """The start of the period of the same length before."""
         return 2 * self.start - self.as_of
 
+    @property
+    def purchases(self) -> pl.DataFrame:
+        """customer_id, t of every order and every start of a subscription: who subscribes buys (RULES, conventions)."""
+        orders = self.orders.select("customer_id", "t")
+        if self.subscriptions is None:
+            return orders
+        return pl.concat([orders, self.subscriptions.select("customer_id", t="started_at")])
+
     def moved_back(self) -> "Period":
         """The period of the same length before."""
         return Period(self.before, self.start, self.orders, self.subscriptions, None, None, self.grace_days)
@@ -73,8 +81,10 @@ def change(now: float | None, before: float | None) -> float | None:
 
 
 def repurchase_rate(members: Members, period: Period, _: Strategies) -> Result:
-    """Customers of the segment at period start who order in it / all of them."""
-    return _share_ordering(members.now, period.orders, period.start, period.as_of)
+    """Customers of the segment at period start who order in it / all of them; unknown where nobody ever ordered."""
+    if period.orders.is_empty():
+        return Result(members.now.height, None, None)
+    return _share_buying(members.now, period.orders, period.start, period.as_of)
 
 
 def order_value_change(members: Members, period: Period, _: Strategies) -> Result:
@@ -125,9 +135,9 @@ def interaction_frequency(members: Members, period: Period, _: Strategies) -> Re
 
 
 def customers_reactivated(members: Members, period: Period, numbers: Strategies) -> Result:
-    """At risk or dormant at start, and ordering within 90 days of it / all of them."""
+    """At risk or dormant at start, and ordering (or subscribing) within 90 days of it / all of them."""
     end = min(period.as_of, _limit(period, numbers, "customers_reactivated"))
-    return _share_ordering(members.now, period.orders, period.start, end)
+    return _share_buying(members.now, period.purchases, period.start, end)
 
 
 def second_purchase_amount(members: Members, period: Period, numbers: Strategies) -> Result:
@@ -138,15 +148,15 @@ def second_purchase_amount(members: Members, period: Period, numbers: Strategies
 
 
 def conversion(members: Members, period: Period, _: Strategies) -> Result:
-    """Prospects with a first order in the period / all."""
-    return _share_ordering(members.now, period.orders, period.start, period.as_of)
+    """Prospects with a first order or subscription in the period / all."""
+    return _share_buying(members.now, period.purchases, period.start, period.as_of)
 
 
 def enquiry_to_deal_days(members: Members, period: Period, _: Strategies) -> Result:
-    """Mean days from the first enquiry to the first order, of the prospects who ordered."""
+    """Mean days from the first enquiry to the first order or subscription, of the prospects who bought."""
     if period.contacts is None or "topic" not in period.contacts.columns:
         return Result(members.now.height, None, None)
-    deals = _first(within(period.orders, members.now, period.start, period.as_of), "deal")
+    deals = _first(within(period.purchases, members.now, period.start, period.as_of), "deal")
     asked = _first(period.contacts.filter(pl.col("topic") == "enquiry"), "asked")
     both = deals.join(asked, on="customer_id").filter(pl.col("asked") <= pl.col("deal"))
     days = both.select((pl.col("deal") - pl.col("asked")) / DAY).to_series()
@@ -190,8 +200,8 @@ FORMULAS: Mapping[Formula, Callable[[Members, Period, Strategies], Result]] = {
 }
 
 
-def _share_ordering(members: pl.DataFrame, orders: pl.DataFrame, start: int, end: int) -> Result:
-    done = within(orders, members, start, end)["customer_id"].n_unique()
+def _share_buying(members: pl.DataFrame, purchases: pl.DataFrame, start: int, end: int) -> Result:
+    done = within(purchases, members, start, end)["customer_id"].n_unique()
     return Result(members.height, done, rate(done, members.height))
 
 

@@ -135,7 +135,8 @@ def test_optional_columns_that_are_absent_leave_nulls(found: Found) -> None:
     unknown = {
         "profit_365d", "discount_share_365d", "premium_share_365d", "tickets_open", "ticket_open_since",
         "complaints_total", "complaints_365d", "complaint_last_at", "enquiries_total", "subscription_due_at",
-        "order_gap_median_days", "interaction_gap_mean_days", "product_last", "feedback", "feedback_last_at",
+        "subscription_ended_at", "order_gap_median_days", "interaction_gap_mean_days", "product_last", "feedback",
+        "feedback_last_at",
     } | {name for name, fact in FACTS.items() if fact.table == "customers"}  # fmt: skip
     assert {name for name, values in facts.items() if values["a"] is None} == unknown
 
@@ -165,6 +166,7 @@ def test_subscriptions(found: Found) -> None:
     ))  # fmt: skip
     assert facts["subscribed"] == {"a": True, "b": False, "past": True, "at": True}
     assert facts["subscription_first_at"] == {"a": at(730.5), "b": at(60.875), "past": at(100), "at": at(100)}
+    assert facts["subscription_ended_at"] == {"a": at(10), "b": at(30.4375), "past": None, "at": None}
     paid = {"a": 365 / 30.4375 * 10 + 100, "b": 50, "past": 0, "at": 100 / 30.4375}
     assert facts["subscription_paid_365d"] == pytest.approx(paid)
     assert facts["subscription_due_at"] == {"a": at(-20), "b": None, "past": None, "at": at(0)}
@@ -263,6 +265,8 @@ def test_feedback(found: Found) -> None:
         "nps_responses": rows(
             "customer_id occurred_at score comment",
             ("a", ago(5), 3.0, "the price too high, really"), ("b", ago(5), None, "贵公司产品太贵了"),
+            ("d", ago(5), 7.0, "slow service? no"),  # content, so no complaint: 0 to 6 detract (D5)
+            ("f", ago(5), 6.0, "响应慢"),
         ),
         "satisfaction_surveys": rows(
             "customer_id occurred_at score topic suggestion",
@@ -276,10 +280,10 @@ def test_feedback(found: Found) -> None:
         "c": ["slow_service"],
         "d": [],
         "e": ["price"],
-        "f": [],
+        "f": ["slow_service"],
     }
     assert facts["feedback"] == heard
-    assert facts["feedback_last_at"] == {"a": at(5), "b": at(5), "c": at(5), "d": None, "e": at(9), "f": None}
+    assert facts["feedback_last_at"] == {"a": at(5), "b": at(5), "c": at(5), "d": None, "e": at(9), "f": at(5)}
 
 
 def test_who_the_customer_is(found: Found) -> None:

@@ -150,7 +150,7 @@ def test_what_is_not_known_is_said_in_its_place(home: Path) -> None:
     assert said(ask(home, "explain", RULED, "--lang", "zh")).count("未知，按平均值计") == len(absent)
 
 
-NAMES = {MODELLED, RULED, "Spain", "NPS", "bold", "red", "N1"}
+NAMES = {MODELLED, RULED, "Spain", "NPS", "RFM", "bold", "red", "N1"}
 
 
 @pytest.mark.parametrize("customer", [MODELLED, RULED, ODD])

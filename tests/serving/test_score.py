@@ -95,10 +95,11 @@ def test_at_stake_has_all_the_models_say(scored: pl.DataFrame, trained: Trained)
     assert staked["churn_probability"].n_unique() > 50  # a constant would pass all of the above
 
 
-def test_risk_bands_are_cut_at_once_and_twice_the_base_rate(scored: pl.DataFrame, trained: Trained) -> None:
+def test_risk_bands_are_cut_at_once_and_twice_the_base_odds(scored: pl.DataFrame, trained: Trained) -> None:
     rate = trained.candidate.bundle.manifest.churn.base_rate
+    twice = 2 * rate / (1 + rate)  # o / (1 + o) with o = 2 · rate / (1 − rate)
     for probability, band in scored.filter("at_stake").select("churn_probability", "risk_band").iter_rows():
-        assert band == ("high" if probability >= 2 * rate else "medium" if probability >= rate else "low")
+        assert band == ("high" if probability >= twice else "medium" if probability >= rate else "low")
 
 
 def test_reasons_explain_the_churn_model_in_words(scored: pl.DataFrame, trained: Trained) -> None:

@@ -8,7 +8,7 @@ from features.clock import DAY, micros, moment, start_of
 from models.rules.alerts.case import NO_TIME, Case, Held, listed, lowered, raised
 from models.rules.rows import column
 from models.rules.schema.alert_rules import AfterFirstOrder, CareDate
-from models.rules.standing import days_since_first_purchase, subscribed
+from models.rules.standing import days_since_first_purchase, in_delivery, subscribed
 
 
 def repurchase_due(case: Case) -> Held:
@@ -47,10 +47,9 @@ def little_used_feature(case: Case) -> Held:
 def survey_due(case: Case) -> Held:
     """D1: every month during delivery; D4: regularly after a sale. Not before the sale is as old as that."""
     rule = case.rules.survey_due
-    first = pl.min_horizontal(case.time("order_first_at"), case.time("subscription_first_at"))
-    asked = pl.max_horizontal(case.time("survey_last_at"), first)
+    asked = pl.max_horizontal(case.time("survey_last_at"), _first_purchase_at(case))
     passed = (case.as_of - asked).cast(pl.Float64) * (1 / DAY)
-    delivery = in_delivery(case)
+    delivery = in_delivery(case.rows, case.pack, case.as_of)
     lately = subscribed(case.rows) | (case.days("order_last_at") < rule.bought_within_days.value).fill_null(False)
     after = lately & (passed >= rule.after_sale_days.value)
     still = lately & (passed >= lowered(rule.after_sale_days, rule.margin))
@@ -65,9 +64,7 @@ def survey_due(case: Case) -> Held:
 
 def anniversary(case: Case) -> Held:
     """D1: a year or more of the relationship, at the loyal stage."""
-    began = pl.coalesce(
-        case.time("signed_up_at"), pl.min_horizontal(case.time("order_first_at"), case.time("subscription_first_at"))
-    )
+    began = pl.coalesce(case.time("signed_up_at"), _first_purchase_at(case))
     return _date(case, case.rules.anniversary, began, case.flag("loyal"))
 
 
@@ -104,10 +101,9 @@ def value_report(case: Case) -> Held:
     return _after_first_order(case, case.rules.value_report)
 
 
-def in_delivery(case: Case) -> pl.Expr:
-    """Boolean, never null: column `in_delivery` where known, else the first days after the first purchase."""
-    first = days_since_first_purchase(case.rows, case.as_of) < case.pack.deadlines.delivery_days.value
-    return pl.coalesce(column(case.rows, "in_delivery", pl.Boolean), first, pl.lit(False))
+def _first_purchase_at(case: Case) -> pl.Expr:
+    """The first order or subscription."""
+    return pl.min_horizontal(case.time("order_first_at"), case.time("subscription_first_at"))
 
 
 def _class_c(case: Case) -> pl.Expr:
@@ -115,8 +111,9 @@ def _class_c(case: Case) -> pl.Expr:
 
 
 def _after_first_order(case: Case, rule: AfterFirstOrder) -> Held:
-    soon = case.days("order_first_at") < rule.within_days.value
-    return Held(soon, soon, case.time("order_first_at"))
+    """A first subscription is a first order."""
+    soon = days_since_first_purchase(case.rows, case.as_of) < rule.within_days.value
+    return Held(soon, soon, _first_purchase_at(case))
 
 
 def _date(case: Case, rule: CareDate, began: pl.Expr, whom: pl.Expr) -> Held:

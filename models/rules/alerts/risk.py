@@ -5,7 +5,7 @@ import polars as pl
 from features.clock import DAY
 from models.rules.alerts.case import Case, Held, listed, lowered, raised
 from models.rules.fitted_segments import middling_spend
-from models.rules.standing import no_order_for
+from models.rules.standing import days_since_purchase, last_purchase_at, no_order_for
 
 
 def high_churn_risk(case: Case) -> Held:
@@ -15,8 +15,8 @@ def high_churn_risk(case: Case) -> Held:
     return Held(
         enters=(nps < limit) & _no_order(case, rule.days.value),
         stays=(nps < limit + rule.nps_margin.value) & _no_order(case, lowered(rule.days, rule.margin)),
-        anchor=pl.max_horizontal(case.time("order_last_at"), case.time("nps_last_at")),
-        size=case.days("order_last_at").fill_null(rule.days.value) / rule.days.value - (nps - limit) * 0.01,
+        anchor=pl.max_horizontal(last_purchase_at(case.rows), case.time("nps_last_at")),
+        size=days_since_purchase(case.rows, case.as_of) / rule.days.value - (nps - limit) * 0.01,
     )
 
 
@@ -31,9 +31,9 @@ def loss_risk(case: Case) -> Held:
     return Held(
         enters=_no_order(case, rule.days.value) & persona,
         stays=_no_order(case, lowered(rule.days, rule.margin)) & persona,
-        anchor=case.time("order_last_at"),
+        anchor=last_purchase_at(case.rows),
         signs=listed(signs),
-        size=case.days("order_last_at").fill_null(rule.days.value) / rule.days.value,
+        size=days_since_purchase(case.rows, case.as_of) / rule.days.value,
     )
 
 

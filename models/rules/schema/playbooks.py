@@ -58,11 +58,10 @@ class Role(Sourced):
 
 
 class Cadence(Sourced):
-    """How often; `doubled` is the cadence of twice as often."""
+    """How often."""
 
     label: Label
     days: Positive
-    doubled: Text
 
 
 class When(Part):
@@ -133,7 +132,7 @@ class Playbooks(Part):
 
     @model_validator(mode="after")
     def _references(self) -> Self:
-        if problems := [*self._unknown(), *self._not_doubled(), *self._never_reached()]:
+        if problems := [*self._unknown(), *self._never_reached()]:
             raise ValueError("; ".join(problems))
         return self
 
@@ -147,14 +146,6 @@ class Playbooks(Part):
                 yield f"{path}.cadence: no cadence {row.cadence!r}; use one of {', '.join(self.cadences)}"
         if taken := {"otherwise", "nothing_known"} & set(self.rows):
             yield f"rows: {', '.join(sorted(taken))} cannot be the key of a row; rename it"
-
-    def _not_doubled(self) -> Iterator[str]:
-        for key, cadence in self.cadences.items():
-            twice = self.cadences.get(cadence.doubled)
-            if twice is None:
-                yield f"cadences.{key}.doubled: no cadence {cadence.doubled!r}; add it"
-            elif twice is not cadence and abs(cadence.days - 2 * twice.days) > 2:
-                yield f"cadences.{key}.doubled: {cadence.doubled} is not twice as often; correct the days"
 
     def _never_reached(self) -> Iterator[str]:
         """A row that an earlier, wider row always takes."""

@@ -26,11 +26,12 @@ def upgrade() -> None:
 def _scores() -> None:
     op.add_column("remora_scores", sa.Column("points", _LIST, nullable=False, server_default=sa.text("'[]'")))
     op.add_column("remora_scores", sa.Column("health_score", sa.Double))
-    for name in ("playbook_key", "playbook_owner", "playbook_cadence", "playbook_because"):
+    for name in ("health_basis", "playbook_key", "playbook_owner", "playbook_cadence", "playbook_because"):
         op.add_column("remora_scores", sa.Column(name, sa.Text))
     op.add_column("remora_scores", sa.Column("playbook_due", _TIME))
     for name in ("preferred_channel", "preferred_form", "preferred_cadence", "channel_last"):
         op.add_column("remora_customers", sa.Column(name, sa.Text))
+    op.add_column("remora_customers", sa.Column("round_the_clock", sa.Boolean))
 
 
 def _ranking() -> None:

@@ -34,6 +34,7 @@ def test_a_change_carries_the_numbers_that_caused_it() -> None:
         "value": ("high", "backbone", "yearly_value|620000.0|430000.0"),
         "behaviour": (None, "dormant", "days_since_purchase|100.0|200.0"),
         "lifecycle": ("mature", "at_risk", "days_since_purchase|100.0|200.0"),
+        "stage": ("deep_cooperation", None, "days_since_purchase|100.0|200.0"),
     }
     assert change_text("value", *got["value"], PACK) == (
         "customer value: high value (value) → backbone (value) (yearly spend (or profit) went from 620,000 to 430,000)"

@@ -107,15 +107,15 @@ def test_a_running_subscription_counts_as_buying() -> None:
     silent = {"order_first_at": ago(900), "order_last_at": ago(400), "subscription_first_at": ago(900)}
     assert one(silent | {"subscribed": True})["segment_lifecycle"] == "mature"
     assert one(silent | {"subscribed": True, "profile_tenure_days": 900.0})["loyal"] is True
-    assert one(silent | {"subscribed": False, "subscription_amount_sum_180d": 0.0})["segment_lifecycle"] == "at_risk"
-    assert one(silent | {"subscribed": False, "subscription_amount_sum_180d": 5.0})["segment_lifecycle"] == "mature"
+    assert one(silent | {"subscribed": False, "subscription_ended_at": ago(180)})["segment_lifecycle"] == "at_risk"
+    assert one(silent | {"subscribed": False, "subscription_ended_at": ago(179.9)})["segment_lifecycle"] == "mature"
 
 
 def test_when_a_subscription_ended_is_not_guessed() -> None:
     ended = {"subscription_first_at": ago(900), "subscribed": False}
     assert one(ended)["segment_lifecycle"] == "mature"
-    assert one(ended | {"subscription_paid_365d": 10.0})["segment_lifecycle"] == "mature"
-    assert one(ended | {"subscription_paid_365d": 0.0})["segment_lifecycle"] == "at_risk"
+    assert one(ended | {"subscription_ended_at": ago(179.9)})["segment_lifecycle"] == "mature"
+    assert one(ended | {"subscription_ended_at": ago(180)})["segment_lifecycle"] == "at_risk"
 
 
 def test_use_keeps_a_customer_from_being_dormant_and_use_alone_can_be_dormant() -> None:
