@@ -8,12 +8,13 @@ from features.build import Fitted
 from features.clock import moment
 from features.engines import Source
 from features.errors import RemoraError
+from features.facts import contacted
 from features.settings import Settings
 from models.bundle import Bundle
 from models.rules import RulePack, load_pack
 from models.rules.apply import FittedRules, Ruled, Rules
 from models.rules.deadlines import WorkCalendar, work_calendar
-from models.rules.episodes import Changes, advance, tier_role
+from models.rules.episodes import Changes, advance, tier_role, week_of
 from models.rules.standing import in_delivery
 from serving.store import Store
 from training.rules import fit_rules
@@ -71,19 +72,29 @@ def calendar_of(pack: RulePack, settings: Settings) -> WorkCalendar:
 
 
 def remember(
-    store: Store, ruled: Ruled, rows: pl.DataFrame, rules: Rules, as_of: int, calendar: WorkCalendar
+    store: Store, source: Source, ruled: Ruled, rows: pl.DataFrame, rules: Rules, as_of: int, calendar: WorkCalendar
 ) -> Changes:
     """Open and close episodes, and note changes of segment; a rerun of the same date adds nothing.
 
     `rows` are those of the output contract.
     """
+    monday = week_of(as_of, calendar)[0]
+    spoken_to = contacted(source.tables, as_of, monday)
     pack, people = rules.pack, _people(ruled.rows, rows, rules.pack, as_of)
     store.log.note_segments(ruled.rows, as_of, pack)
     store.log.review_done(STATUS, moment(as_of).astimezone(calendar.zone).date())
 
     def step(episodes: pl.DataFrame, last: int | None) -> Changes:
         return advance(
-            episodes, ruled.conditions, as_of, pack, calendar, people, last_as_of=last, unassessed=ruled.unassessed
+            episodes,
+            ruled.conditions,
+            as_of,
+            pack,
+            calendar,
+            people,
+            last_as_of=last,
+            contacted=spoken_to,
+            unassessed=ruled.unassessed,
         )
 
     return store.log.advance(as_of, pack.rules_version, step)

@@ -60,7 +60,7 @@ def run_score(
     rows = scored.rows
     if not backfilled:
         progress("alerts")
-        remember(store, scored.ruled, rows, scored.rules, micros(date), calendar)
+        remember(store, past, scored.ruled, rows, scored.rules, micros(date), calendar)
         rows = with_due(rows, store, micros(date), scored.rules.pack)
     progress("store")
     store.save_customers(_served(people(past), scored.ruled.rows, scored.rules.pack, micros(date)))

@@ -11,7 +11,7 @@ import polars as pl
 
 from features.build import population
 from features.facts.answers import nps, satisfaction
-from features.facts.contacts import complaints, interactions, tickets
+from features.facts.contacts import complaints, contacted, interactions, tickets
 from features.facts.contract import FACTS, Fact
 from features.facts.feedback import feedback
 from features.facts.open_tickets import open_tickets
@@ -21,7 +21,7 @@ from features.facts.subscriptions import subscriptions
 from features.facts.use import by_name, use
 from features.point_in_time import Frame, Tables, known_before
 
-__all__ = ["FACTS", "Fact", "facts", "fit_premium_price", "open_tickets"]
+__all__ = ["FACTS", "Fact", "contacted", "facts", "fit_premium_price", "open_tickets"]
 
 
 def facts(

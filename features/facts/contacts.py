@@ -3,7 +3,7 @@
 import narwhals as nw
 
 from features.clock import DAY
-from features.point_in_time import Frame, Tables, within
+from features.point_in_time import Frame, Tables, known_before, within
 from features.windows import added_up, events, ones, summed
 
 RECENT, YEAR = 90, 365
@@ -24,6 +24,19 @@ def interactions(contacts: Frame, as_of: int) -> Frame:
         *(nw.col(name).alias("enquiries_total") for name in topics),
     )
     return facts.join(latest(rows, "channel", "channel_last"), on="customer_id", how="left")
+
+
+def contacted(tables: Tables, as_of: int, since: int) -> tuple[str, ...]:
+    """Whom the company got in touch with from `since` up to `as_of` (microseconds), by outbound contacts; sorted."""
+    rows = (
+        known_before({"interactions": tables["interactions"]}, as_of)["interactions"]
+        if "interactions" in tables
+        else None
+    )
+    if rows is None or "direction" not in rows.collect_schema().names():
+        return ()
+    ours = rows.filter((nw.col("direction") == "outbound") & (nw.col("occurred_at") >= since)).select("customer_id")
+    return tuple(sorted(ours.unique().collect(backend="polars")["customer_id"].to_list()))
 
 
 def tickets(rows: Frame, as_of: int) -> Frame:

@@ -86,6 +86,14 @@ def recorded(episodes: pl.DataFrame, changes: Changes) -> pl.DataFrame:
     return _sorted(pl.concat([before.join(changed, on="key", how="anti"), changed]))
 
 
+def week_of(as_of: int, calendar: WorkCalendar) -> tuple[int, int]:
+    """Start and end (microseconds, half-open) of the ISO week of `as_of`, by the company's days."""
+    today = moment(as_of).astimezone(calendar.zone).date()
+    monday = today - dt.timedelta(days=today.weekday())
+    first, last = (start_of(day, calendar.zone) for day in (monday, monday + dt.timedelta(days=7)))
+    return micros(first), micros(last)
+
+
 def tier_role(tier: pl.Expr, pack: RulePack) -> pl.Expr:
     """The key of the role that owns a tier's customers (D2); null without a tier."""
     roles = {name: key for key, role in pack.alerts.roles.items() for name in role.tiers}
@@ -226,9 +234,7 @@ class _Run:
 
     def _of_this_week(self) -> pl.DataFrame:
         """Contacts opened in the ISO week of `as_of`, by the company's days."""
-        today = moment(self.as_of).astimezone(self.calendar.zone).date()
-        monday = today - dt.timedelta(days=today.weekday())
-        starts, ends = (micros(start_of(day, self.calendar.zone)) for day in (monday, monday + dt.timedelta(days=7)))
+        starts, ends = week_of(self.as_of, self.calendar)
         opened = pl.col("opened_as_of").is_between(starts, ends, closed="left")
         return self.episodes.filter(opened, pl.col("contact"), pl.col("state") != "held_back")
 

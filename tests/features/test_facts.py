@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from features.build import build
 from features.clock import DAY
 from features.engines import Engine
-from features.facts import FACTS, facts, fit_premium_price
+from features.facts import FACTS, contacted, facts, fit_premium_price
 from features.sources import TABLES
 from tests.features.conftest import NOTHING, Opened, Values
 from tests.literal import T, ago, at, by_customer, frame, rows, source
@@ -366,3 +366,20 @@ def test_facts_and_features_count_alike(tmp_path: Path, engine: Engine, lines: l
         assert {name: values["a"] for name, values in mine.items()} == {
             name: pytest.approx(values["a"]) if values["a"] is not None else None for name, values in told.items()
         }
+
+
+def test_whom_we_contacted_since_a_moment(opened: Opened) -> None:
+    talks = rows(
+        "customer_id occurred_at channel direction recorded_at",
+        ("us", ago(2), "call", "outbound", ago(2)),
+        ("us", ago(1), "call", "outbound", ago(1)),
+        ("edge", ago(3), "mail", "outbound", ago(3)),
+        ("before", ago(3, microseconds=-1), "mail", "outbound", ago(3)),
+        ("them", ago(1), "call", "inbound", ago(1)),
+        ("late", ago(1), "call", "outbound", ago(0)),
+        ("today", ago(0), "call", "outbound", ago(0)),
+    )
+    assert contacted(opened(interactions=talks), T, T - 3 * DAY) == ("edge", "us")
+    without = rows("customer_id occurred_at channel", ("us", ago(1), "call"))
+    assert contacted(opened(interactions=without), T, T - 3 * DAY) == ()
+    assert contacted({}, T, T - 3 * DAY) == ()

@@ -267,3 +267,19 @@ def test_a_bundle_without_all_rules_is_one_line(promoted: Promoted) -> None:
     older = replace(promoted.bundle, manifest=manifest.model_copy(update={"fitted": fitted}))
     with pytest.raises(OldBundleError, match="train and promote again"):
         score(promoted.source, micros(NOW), older, settings(promoted.home), NOW)
+
+
+def test_a_daily_scoring_does_not_push_a_deadline_on(company: Path, tmp_path: Path) -> None:
+    """That of an alert is the episode's; another stays until it has passed."""
+    wanted = settings(tmp_path)
+    source, due = open_source(company, wanted), {}
+    with open_store(tmp_path / "remora.db") as store:
+        for day in (0, 1, 400):
+            date = NOW + dt.timedelta(days=day)
+            found = run_score(source, date, None, wanted, store, None, False, silent)
+            due[day] = dict(found.select("customer_id", "playbook_due").iter_rows())
+        episode = store.log.episodes(customer="gone", rule="loss_risk").row(0, named=True)
+    assert micros(due[0]["gone"]) == micros(due[1]["gone"]) == episode["due_at"]
+    assert due[0]["quiet"] == due[1]["quiet"] > NOW
+    assert due[400]["quiet"] > NOW + dt.timedelta(days=400)
+    assert due[400]["gone"] == due[0]["gone"]  # late, and shown as late
