@@ -1,8 +1,9 @@
 """Every feature of every customer as of a date: the one visible composition of the families."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
+from typing import Any, Self
 
 import narwhals as nw
 import polars as pl
@@ -25,10 +26,20 @@ from features.usage import usage
 
 @dataclass(frozen=True)
 class Fitted:
-    """What the features need to know of the population: learnt in training, kept in the bundle, passed in."""
+    """What the features need to know of the population: learnt in training, kept in the bundle, passed in.
+
+    `begins`: table → its first moment (microseconds), by which a window is whole or null; a table that is not in it is
+    asked itself, and then whose rows are there would change everyone's windows.
+    """
 
     core_features: tuple[str, ...] = ()
     static: tuple[str, ...] = ()
+    begins: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def kept(cls, values: Mapping[str, Any]) -> Self:
+        """What a bundle's manifest keeps under `fitted`."""
+        return cls(tuple(values["core_features"]), tuple(values["static"]), values.get("begins", {}))
 
 
 Family = Callable[[Tables, int, Fitted], Frame | None]
@@ -65,7 +76,8 @@ def build(tables: Tables, as_of: int, fitted: Fitted) -> pl.DataFrame:
     """
     known = known_before(tables, as_of)
     families = {name: collected(family(known, as_of, fitted)) for name, family in FAMILIES.items()}
-    return compose(families, known, as_of, beginnings(known))
+    unknown = {name: frame for name, frame in known.items() if name not in fitted.begins}
+    return compose(families, known, as_of, beginnings(unknown) | dict(fitted.begins))
 
 
 def build_many(tables: Tables, as_ofs: Sequence[int], fitted: Fitted) -> Iterator[pl.DataFrame]:

@@ -72,7 +72,7 @@ def write(report: MonitorReport, folder: Path, html: bool) -> list[Path]:
 def scored_population(source: Source, as_of: int, bundle: Bundle) -> pl.DataFrame:
     """Features and predictions of those at stake as of `as_of`."""
     fitted, part = bundle.manifest.fitted, bundle.manifest.churn
-    wide = steady(build(source.tables, as_of, Fitted(tuple(fitted["core_features"]), tuple(fitted["static"]))))
+    wide = steady(build(source.tables, as_of, Fitted.kept(fitted)))
     if part.definition != "labelled":
         churn = Churn(definition=part.definition, active_within_days=part.active_within_days)
         wide = wide.join(at_stake(source.tables, as_of, part.definition, churn), on="customer_id", how="semi")

@@ -133,8 +133,7 @@ def score(
 def population_of(source: Source, as_of: int, bundle: Bundle | None, settings: Settings) -> Fitted:
     """What the features need to know of the population: the bundle's, or, without one, as it is now."""
     if bundle is not None:
-        fitted = bundle.manifest.fitted
-        return Fitted(tuple(fitted["core_features"]), tuple(fitted["static"]))
+        return Fitted.kept(bundle.manifest.fitted)
     return Fitted(core_features(source.until(as_of).tables, as_of, pack_of(None, settings)))
 
 

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from features.build import build
+from features.build import beginnings, build
 from features.clock import MONTH_DAYS, moment
 from features.engines import Source
+from features.point_in_time import known_before
 from features.settings import Settings
 from models.bundle import Bundle, ValueTexts, write_bundle
 from models.manifest import ChurnPart, ManifestParts, ValuePart
@@ -100,7 +101,8 @@ def train(
     today = steady(build(past.tables, as_of, snapshots.fitted))
     progress("rules")
     learnt = fit_rules(past.tables, today, as_of, pack, settings, snapshots.fitted, composite)
-    parts = _parts(as_of, aims, snapshots, fits, learnt, settings)
+    begins = beginnings(known_before(past.tables, as_of))
+    parts = _parts(as_of, aims, snapshots, fits, learnt, begins, settings)
     files = _files(fits, _reference(today, past, as_of, snapshots, aims, settings), settings, created_at)
     draft = write_bundle(place / "draft", parts, **files)
     progress("evaluate")
@@ -163,7 +165,13 @@ def _longest(rows: pl.DataFrame, windows: tuple[tuple[str, float], ...]) -> tupl
 
 
 def _parts(
-    as_of: int, aims: Targets, snapshots: Snapshots, fits: Fits, learnt: FittedRules, settings: Settings
+    as_of: int,
+    aims: Targets,
+    snapshots: Snapshots,
+    fits: Fits,
+    learnt: FittedRules,
+    begins: Mapping[str, int],
+    settings: Settings,
 ) -> ManifestParts:
     churn = settings.churn
     return ManifestParts(
@@ -181,6 +189,7 @@ def _parts(
         fitted={
             **learnt.model_dump(mode="json"),
             "static": list(snapshots.fitted.static),
+            "begins": dict(begins),
         },
     )
 

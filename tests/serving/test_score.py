@@ -121,7 +121,7 @@ def test_rows_belong_to_their_customers(scored: pl.DataFrame, trained: Trained) 
     bundle = trained.candidate.bundle
     fitted = bundle.manifest.fitted
     wide = build(trained.source.until(trained.as_of).tables, trained.as_of,
-                 Fitted(tuple(fitted["core_features"]), tuple(fitted["static"])))  # fmt: skip
+                 Fitted.kept(fitted))  # fmt: skip
     mixed = wide.sample(fraction=1, shuffle=True, seed=2).select(sorted(wide.columns, reverse=True))
     predicted = bundle.predict(bundle.matrix(mixed))
     said = {"churn": predicted.churn_probability, "kept": predicted.value_if_retained}
@@ -131,6 +131,21 @@ def test_rows_belong_to_their_customers(scored: pl.DataFrame, trained: Trained) 
     staked = both.filter("at_stake")
     assert (staked["churn_probability"] - staked["churn"]).abs().max() < 1e-6  # type: ignore[operator]
     assert ((both["value_if_retained"] - both["kept"]).abs() / both["kept"]).max() < 1e-5  # type: ignore[operator]
+
+
+def test_one_customer_alone_is_scored_as_among_all(scored: pl.DataFrame, trained: Trained, tmp_path: Path) -> None:
+    """The whole row: nothing that is said of a customer depends on whose rows are there besides."""
+    newest = (
+        pl.read_parquet(trained.folder / "subscriptions.parquet").sort("started_at")["customer_id"].drop_nulls()[-1]
+    )
+    for customer in {scored.filter("at_stake")["customer_id"][0], scored.filter(~pl.col("at_stake"))[0, 0], newest}:
+        for file in trained.folder.glob("*.parquet"):
+            (tmp_path / customer).mkdir(exist_ok=True)
+            rows_ = pl.read_parquet(file)
+            rows_.filter(pl.col("customer_id") == customer).write_parquet(tmp_path / customer / file.name)
+        source_ = open_source(tmp_path / customer, trained.settings).until(trained.as_of)
+        alone = score(source_, trained.as_of, trained.candidate.bundle, trained.settings, MADE).rows
+        assert_frame_equal(alone, scored.filter(customer_id=customer), rel_tol=1e-9)
 
 
 def test_scoring_twice_gives_the_same_rows_once(trained: Trained, tmp_path: Path) -> None:
