@@ -1,8 +1,8 @@
 """One customer on a page, in words that a customer-success person understands, in English or Chinese."""
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
@@ -39,12 +39,14 @@ class Known:
     account: Account
     alerts: list[dict[str, Any]]
     changes: list[dict[str, Any]]
+    axes: dict[str, Any] = field(default_factory=dict)
 
     def data(self) -> dict[str, Any]:
         """The same for machines: the output row, who it is about, and moments in ISO 8601."""
         account = self.account
         row = account.prediction.model_dump(mode="json") | {"name": account.name, "owner": account.owner}
         row |= {"preferences": list(account.preferences), "mismatch": account.mismatch, "backfill": account.backfill}
+        row |= {"axes": self.axes}
         return row | {"open_alerts": [*map(dated, self.alerts)], "segment_changes": [*map(dated, self.changes)]}
 
 
@@ -56,7 +58,8 @@ def known_of(store: Store, customer: str) -> Known:
             f"customer {customer}: never scored; run `remora score DATA` first, or check the key"
         )
     episodes = store.log.episodes(customer=customer).to_dicts()
-    return Known(account, episodes, store.log.segment_history(customer).to_dicts())
+    changes = store.log.segment_history(customer).to_dicts()
+    return Known(account, episodes, changes, store.log.axes(customer))
 
 
 def page(known: Known, pack: RulePack, lang: Lang = "en", zone: dt.tzinfo = dt.UTC) -> RenderableType:
@@ -69,7 +72,7 @@ def page(known: Known, pack: RulePack, lang: Lang = "en", zone: dt.tzinfo = dt.U
         _heading(row, lang, zone),
         _numbers(row, pack, lang),
         chain(_points(row, pack, lang), departing(row, pack, lang)),
-        _segments(row, known.changes, pack, lang, zone),
+        chain(_segments(row, known.changes, pack, lang, zone), _axes(known.axes, lang)),
         _alerts(row, known.alerts, pack, lang, zone),
         _why(row, pack, lang),
         _todo(known.account, pack, lang, zone),
@@ -147,6 +150,18 @@ def _segments(
     for change in changes[-LATEST:]:
         told = _change(change, pack, lang)
         yield f"  • {moment(change['as_of']).astimezone(zone):%Y-%m-%d}: {told}"
+
+
+def _axes(axes: Mapping[str, Any], lang: Lang) -> Iterator[str]:
+    """D5's axes of value and potential, and whether class C is only where the customer ended up."""
+    _ = translator(lang).gettext
+    value, potential = (axes.get(name) for name in ("abc_value_axis", "abc_potential_axis"))
+    if value is not None or potential is not None:
+        told = _("Of 1: value {value}, potential {potential}")
+        value, potential = (UNKNOWN if each is None else f"{each:.2f}" for each in (value, potential))
+        yield told.format(value=value, potential=potential)
+    if axes.get("segment_abc_flagged"):
+        yield _("Class C because it fits neither A nor B")
 
 
 def _change(change: dict[str, Any], pack: RulePack, lang: Lang) -> str:

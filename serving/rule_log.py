@@ -21,6 +21,9 @@ CHANGE = {
 }  # fmt: skip
 """Columns of a change of segment, as `models.rules.changes.segment_changes` gives them."""
 
+AXES = ("abc_value_axis", "abc_potential_axis", "segment_abc_flagged")
+"""What is kept besides of a customer's class: D5's axes, 0 to 1, and whether C is only where it ended up."""
+
 _BATCH = 5_000
 _MOMENTS = ("anchor", "opened_as_of", "due_at", "closed_as_of", "as_of")
 
@@ -63,6 +66,13 @@ class RuleLog:
         query = sa.select(ALERTS.c.state, sa.func.count()).group_by(ALERTS.c.state)
         with transaction(self._engine) as connection:
             return {row[0]: row[1] for row in connection.execute(query)}
+
+    def axes(self, customer: str) -> dict[str, Any]:
+        """AXES of a customer, as last noted; empty for one never scored."""
+        query = sa.select(STANDING.c.metrics).where(STANDING.c.customer_id == customer)
+        with transaction(self._engine) as connection:
+            metrics = connection.execute(query).scalar() or {}
+        return {name: metrics[name] for name in AXES if metrics.get(name) is not None}
 
     def segment_of(self, scheme: str) -> pl.DataFrame:
         """customer_id and segment (of one scheme) of everyone, as last noted."""
@@ -165,13 +175,14 @@ def _standing(connection: sa.Connection, found: pl.DataFrame) -> pl.DataFrame | 
     rows = connection.execute(sa.select(STANDING.c.customer_id, STANDING.c.segments, STANDING.c.metrics)).all()
     if not rows:
         return None
-    flat = [{"customer_id": key, **segments, **metrics} for key, segments, metrics in rows]
     schema = {name: kind for name, kind in found.schema.items() if name == "customer_id" or _kept(name)}
+    whole = ({"customer_id": key, **segments, **metrics} for key, segments, metrics in rows)
+    flat = [{name: each.get(name) for name in schema} for each in whole]
     return pl.DataFrame(flat, schema)
 
 
 def _as_standing(found: pl.DataFrame, as_of: int) -> pl.DataFrame:
-    metrics = [name for name in found.columns if name.startswith("metric_")]
+    metrics = [name for name in found.columns if name.startswith("metric_") or name in AXES]
     return found.select(
         "customer_id",
         pl.lit(as_of).alias("as_of"),

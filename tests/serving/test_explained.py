@@ -203,6 +203,7 @@ def test_json_is_all_that_the_page_tells(home: Path) -> None:
         "preferences",
         "mismatch",
         "backfill",
+        "axes",
         "open_alerts",
         "segment_changes",
     }

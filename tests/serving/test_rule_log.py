@@ -18,13 +18,15 @@ from models.rules.changes import FIRST_SEEN, THRESHOLDS
 from models.rules.conditions import CONDITION
 from models.rules.deadlines import WorkCalendar
 from models.rules.episodes import EPISODE, advance
-from models.rules.segments import SCHEMES
+from models.rules.fitted_segments import FittedSegments
+from models.rules.segments import SCHEMES, segments
 from serving.database import connect, transaction
 from serving.migrations import HEAD, VERSION_TABLE
 from serving.rule_log import CHANGE, RuleLog, Step, dated
 from serving.store import Store, open_store
 from serving.tables import ALERT_RUNS, METADATA
 from tests.company import program
+from tests.literal import T
 
 PACK = load_pack()
 MONDAY = micros(dt.datetime(2026, 6, 29, tzinfo=dt.UTC))
@@ -413,3 +415,14 @@ def _store_of_the_first_revision(place: str) -> None:
             {"customer_id": "rich", "name": "Rich Inc.", "account_owner": "Ada"},
         )
     engine.dispose()
+
+
+def test_axes_of_a_customer_are_kept(store: Store) -> None:
+    found = segments(
+        pl.DataFrame({"customer_id": ["a", "b"], "order_first_at": [T - 900 * DAY] * 2, "order_last_at": [T - DAY] * 2,
+                      "orders_total": [4.0, 1.0], "spend_365d": [50.0, 1.0]}),
+        FittedSegments(rules_version="x", sales_column="spend_365d", value_column="spend_365d", abc_cut=100.0), PACK, T,
+    )  # fmt: skip
+    store.log.note_segments(found, T, PACK)
+    assert store.log.axes("a") == {"abc_value_axis": 0.625, "segment_abc_flagged": True}
+    assert store.log.axes("nobody") == {}
