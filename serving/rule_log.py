@@ -118,7 +118,9 @@ class RuleLog:
             return {row.kind: row.done_on for row in connection.execute(sa.select(REVIEWS))}
 
     def review_done(self, kind: str, day: dt.date) -> None:
-        """Note that a review was done on `day`."""
+        """Note that a review was done on `day`; an earlier day than the one noted changes nothing."""
+        if self.reviews().get(kind, day) > day:
+            return
         with transaction(self._engine, writes=True) as connection:
             _upsert(connection, REVIEWS, pl.DataFrame({"kind": [kind], "done_on": [day]}))
 

@@ -89,12 +89,6 @@ def alert_text(rule: str, signs: Sequence[str], pack: RulePack, lang: Lang = "en
     return pack.alerts.with_signs.text(lang).format(message=message, signs=joined)
 
 
-def alert_label(rule: str, pack: RulePack, lang: Lang = "en") -> str:
-    """The rule's short name."""
-    entry = pack.alerts.rules.by_key.get(rule)
-    return entry.label.text(lang) if entry else rule
-
-
 def role_label(role: str, pack: RulePack, lang: Lang = "en") -> str:
     """Who answers, as a person reads it."""
     entry = pack.alerts.roles.get(role)

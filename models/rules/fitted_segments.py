@@ -3,7 +3,7 @@
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
-from models.rules.pack import Lang, RulePack
+from models.rules.pack import RulePack
 from models.rules.rows import column
 from models.rules.schema.segments import ContributionRule
 from models.rules.standing import amount, bought, first_with_data, loyal, tenure_days
@@ -68,11 +68,6 @@ def fit_segments(rows: pl.DataFrame, pack: RulePack, currency: str | None, as_of
     for learn in (_value_cuts, _abc_cut, _middling, _growth, _industries):
         fitted = fitted.model_copy(update=learn(rows, fitted, pack))
     return _with_contribution(rows, fitted, pack, as_of)
-
-
-def value_note(fitted: FittedSegments, pack: RulePack, lang: Lang = "en") -> str | None:
-    """What to tell the reader of value segments that rest on quantiles; None where the pack's amounts count."""
-    return pack.segments.value.money_off.text(lang) if fitted.money_off else None
 
 
 def middling_spend(rows: pl.DataFrame, fitted: FittedSegments) -> pl.Expr:

@@ -1,7 +1,5 @@
 """Segments of RULES §3: each scheme reads one customer's row and the fitted values, and is null where unknown."""
 
-from collections.abc import Iterable
-
 import polars as pl
 
 from models.rules.fitted_segments import FittedSegments, contribution_score, scaled
@@ -59,11 +57,6 @@ def segment_label(key: str, pack: RulePack, lang: Lang = "en") -> str:
     """What a person reads for "scheme:segment". Raises KeyError for a key that the pack does not have."""
     scheme, _, segment = key.partition(":")
     return pack.segments.schemes[scheme].segments[segment].label.text(lang)
-
-
-def segment_labels(keys: Iterable[str], pack: RulePack, lang: Lang = "en") -> list[str]:
-    """`segment_label` of each key."""
-    return [segment_label(key, pack, lang) for key in keys]
 
 
 def scheme_label(scheme: str, pack: RulePack, lang: Lang = "en") -> str:

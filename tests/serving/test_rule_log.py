@@ -336,6 +336,7 @@ def test_reviews_done(log: RuleLog) -> None:
     log.review_done("customer_status", dt.date(2026, 6, 1))
     log.review_done("strategy_results", dt.date(2026, 6, 2))
     log.review_done("customer_status", dt.date(2026, 7, 1))
+    log.review_done("customer_status", dt.date(2026, 5, 1))
     assert log.reviews() == {"customer_status": dt.date(2026, 7, 1), "strategy_results": dt.date(2026, 6, 2)}
 
 

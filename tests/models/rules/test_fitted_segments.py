@@ -13,7 +13,6 @@ from models.rules.fitted_segments import (
     contribution_score,
     fit_segments,
     middling_spend,
-    value_note,
 )
 from models.rules.segments import segments
 from tests.models.rules.segment_rows import AS_OF, PACK, ago, rows
@@ -68,13 +67,11 @@ def test_money_in_another_currency_uses_quantiles_and_says_so(currency: str | No
     assert (learnt.money_off, learnt.value_high, learnt.value_backbone) == (True, 91.0, 61.0)
     counts = dict(segments(frame, learnt, PACK, AS_OF)["segment_value"].value_counts().iter_rows())
     assert counts == {"high": 11, "backbone": 30, "low": 60}
-    assert value_note(learnt, PACK) == PACK.segments.value.money_off.en
 
 
 def test_the_pack_s_money_counts_in_its_currency() -> None:
     learnt = fit_segments(population([1.0, 2.0]), PACK, "CNY", AS_OF)
     assert (learnt.money_off, learnt.value_high, learnt.value_backbone) == (False, 500_000, 100_000)
-    assert value_note(learnt, PACK) is None
 
 
 def test_yearly_sales_come_from_where_the_data_is() -> None:
