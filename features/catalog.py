@@ -7,13 +7,24 @@ part of the product needs no row of its own.
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 
 import polars as pl
 
 from features.errors import RemoraError
 from features.language import N_, Lang, translator
 
-FAMILIES = ("rfm", "usage", "nps", "support", "engagement", "subscription", "profile")
+FAMILIES = {
+    "rfm": N_("purchases"),
+    "usage": N_("product use"),
+    "nps": N_("NPS and satisfaction"),
+    "support": N_("support"),
+    "engagement": N_("contacts"),
+    "subscription": N_("subscriptions"),
+    "profile": N_("profile"),
+    "rhythm": N_("rhythm of purchases"),
+}
+"""How a name begins → what its features are about. `rhythm` is what a model makes of a customer's purchases."""
 
 
 class UnknownFeature(RemoraError):
@@ -42,6 +53,7 @@ NONE = N_("there was none: 0")
 NEVER = N_("never happened")
 FEW = N_("too few to say")
 UNKNOWN = N_("not known")
+NO_PURCHASES = N_("no purchases to go by")
 
 # base name → (unit, meaning, meaning of missing); "{}" in a meaning takes the value. Names are for translators to say
 # in words: in English they say it themselves
@@ -123,7 +135,25 @@ _ROWS: dict[str, tuple[str, str, str]] = {
     N_("subscription_cancellations_count"): ("cancellations", N_("{} cancellations"), NONE),
     N_("profile_tenure_days"): ("days", N_("customer for {} days"), UNKNOWN),
     N_("profile_signed_up_days"): ("days", N_("signed up {} days ago"), UNKNOWN),
+    N_("rhythm_alive"): ("share", N_("by the rhythm of purchases, {} likely to be a customer still"), NO_PURCHASES),
+    N_("rhythm_no_purchase"): (
+        "share",
+        N_("by the rhythm of purchases, {} likely to buy nothing this period"),
+        NO_PURCHASES,
+    ),
+    N_("rhythm_purchases"): (
+        "purchases",
+        N_("by the rhythm of purchases, {} purchases expected this period"),
+        NO_PURCHASES,
+    ),
+    N_("rhythm_value"): ("money", N_("by the rhythm of purchases, a spend of {} expected this period"), NO_PURCHASES),
 }
+
+RHYTHMS = {f"{family}_recency_days": f"{family}_gap_mean_days" for family in ("rfm", "usage", "engagement")}
+"""Days since the last event → the customer's own usual days between two of them."""
+
+_RELATIVE = ("−1..1", "gaps")
+"""Units of features that compare a customer with itself: what is normal is in them."""
 
 _PROFILE = (
     N_("profile_industry"), N_("profile_industry_growth_rate"), N_("profile_industry_position"), N_("profile_size_fit"),
@@ -176,11 +206,49 @@ def phrase(name: str, value: float | str | None, lang: Lang = "en") -> str:
     >>> phrase("rfm_orders_count_90d", 2.0, "zh")
     '近90天下单2次'
     """
-    feature, _ = describe(name), translator(lang).gettext
-    words = _subject(feature, _) if value is None else _meaning(feature, _).replace("{}", _shown(feature.unit, value))
-    if feature.days:
-        words = _("{words} in the last {days} days").format(words=words, days=feature.days)
-    return words if value is not None else _("{words}: {why}").format(words=words, why=_(feature.missing))
+    words = _wording(name, lang)
+    return words.missing if value is None else words.meaning.replace("{}", shown(words.unit, value))
+
+
+def usual(name: str, normal: float | str, own: bool, lang: Lang = "en") -> str | None:
+    """What is normal, in plain words: the customer's `own` rhythm, else what most customers have; None if it is told.
+
+    >>> usual("rfm_recency_days", 21.0, True), usual("rfm_orders_count_90d", 5.0, False)
+    ('usually every 21 days', 'typical: 5')
+    """
+    _, unit = translator(lang).gettext, describe(name).unit
+    if unit in _RELATIVE:
+        return None
+    if own:
+        return _("usually every {days} days").format(days=shown(unit, normal))
+    told = _("most often: {value}") if isinstance(normal, str) else _("typical: {value}")
+    return told.format(value=shown(unit, normal))
+
+
+def moved(name: str, before: float | str | None, after: float | str | None, lang: Lang = "en") -> str:
+    """The feature, its value and the one it had before, in plain words.
+
+    >>> moved("rfm_recency_days", 44.0, 74.0), moved("nps_score_last", None, 3.0)
+    ('last purchase 74 days ago (was 44)', 'last NPS answer was 3 of 10 (before: never happened)')
+    """
+    _, feature = translator(lang).gettext, describe(name)
+    if before is None:
+        return _("{words} (before: {why})").format(words=phrase(name, after, lang), why=_(feature.missing))
+    return _("{words} (was {before})").format(words=phrase(name, after, lang), before=shown(feature.unit, before))
+
+
+def family_of(name: str) -> str:
+    """The family that a feature belongs to: how its name begins.
+
+    >>> family_of("rfm_orders_count_90d"), family_of("rhythm_alive")
+    ('rfm', 'rhythm')
+    """
+    return name.split("_", 1)[0]
+
+
+def family_label(family: str, lang: Lang = "en") -> str:
+    """What the features of a family are about."""
+    return translator(lang).gettext(FAMILIES[family])
 
 
 def kinds(frame: pl.DataFrame) -> dict[str, str]:
@@ -205,6 +273,26 @@ def table(names: Iterable[str]) -> pl.DataFrame:
     )
 
 
+@dataclass(frozen=True)
+class _Wording:
+    """What a feature says: with "{}" for its value, and where it is missing."""
+
+    meaning: str
+    missing: str
+    unit: str
+
+
+@cache
+def _wording(name: str, lang: Lang) -> _Wording:
+    feature, _ = describe(name), translator(lang).gettext
+    meaning, subject = _meaning(feature, _), _subject(feature, _)
+    if feature.days:
+        within = _("{words} in the last {days} days")
+        meaning = within.replace("{days}", str(feature.days)).replace("{words}", meaning)
+        subject = within.format(words=subject, days=feature.days)
+    return _Wording(meaning, _("{words}: {why}").format(words=subject, why=_(feature.missing)), feature.unit)
+
+
 def _meaning(feature: Feature, _: Callable[[str], str]) -> str:
     """What the feature says, with "{}" for its value."""
     if feature.base in _ROWS:
@@ -223,7 +311,8 @@ def _words(base: str) -> str:
     return base.split("_", 1)[-1].replace("_", " ")
 
 
-def _shown(unit: str, value: float | str) -> str:
+def shown(unit: str, value: float | str) -> str:
+    """A value of `unit` as people read it."""
     if isinstance(value, str):
         return value
     if unit == "share":

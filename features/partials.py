@@ -5,6 +5,7 @@ one interval are in or out of a window together, so their sums serve every cut-o
 known whole or not at all; customers with an order that a cut-off divides go the direct way.
 """
 
+from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from features.point_in_time import Frame, Tables, known_before
-from features.rfm import BEFORE, EXTRA, TOTAL, WINDOWED, additive, edges, from_sums, orders, rfm
+from features.rfm import ADDITIVE, BEFORE, TOTAL, WINDOWED, additive, edges, from_sums, orders, rfm
 from features.windows import Span, added_up, spans
 
 ALWAYS, NEVER = -(2**63), 2**63 - 1
@@ -25,6 +26,9 @@ MOST_DIVIDED = 0.25
 
 DIVIDING = {"order_id", "recorded_at"}
 """Columns without which an order is known at once."""
+
+COUNTED = ("n", "returns", "discounted", "divided")
+"""Additive columns of whole numbers."""
 
 CELLS = 131_072
 """Customers times intervals laid out at once: they stay in the processor's cache."""
@@ -42,12 +46,14 @@ class Partials:
     """Sums per customer and interval, sorted so, as columns; `divided` holds the transactions of all other customers.
 
     Interval i reaches from edge i - 1 to edge i; a cell is customer × intervals + interval. The rows of customer c are
-    those from `starts[c]` to `starts[c + 1]`.
+    those from `starts[c]` to `starts[c + 1]`; `first` is its first purchase or NEVER, `last` the one latest at each row
+    (of another customer, where this one has not bought yet).
     """
 
     edges: Whole
     customers: pl.Series
-    first: pl.Series
+    first: Whole
+    last: Whole
     starts: Whole
     cells: Whole
     columns: Mapping[str, Floats]
@@ -70,13 +76,13 @@ class Partials:
 
     def sums(self, as_ofs: Sequence[int]) -> dict[int, pl.DataFrame]:
         """Cut-off → what `windows.summed` gives for the additive rows before it."""
-        names = [*WINDOWED, *(name for name in EXTRA if name in self.columns)]
         wanted = [
             (as_of, name, span)
             for as_of in as_ofs
-            for name, span in (_all_time(as_of) | spans(as_of, names, BEFORE)).items()
+            for name, span in _spans(as_of).items()
+            if span.column in self.columns
         ]
-        found = {as_of: {"last": self._last(as_of)} for as_of in as_ofs}
+        found: dict[int, dict[str, Floats]] = {as_of: {} for as_of in as_ofs}
         for column in dict.fromkeys(span.column for _, _, span in wanted):
             sought = [(as_of, name, span) for as_of, name, span in wanted if span.column == column]
             added = self._added(column, np.array([self._inside(span) for _, _, span in sought], float))
@@ -97,22 +103,19 @@ class Partials:
             sums[:, begin:end] = windows @ table.reshape(-1, width).T
         return sums
 
-    def _last(self, as_of: int) -> Floats:
-        """The last moment before `as_of` of each customer; NaN without one."""
-        moments = np.where(self._before(as_of), self.columns["last"], np.nan)
-        return np.asarray(np.fmax.reduceat(moments, self.starts[:-1]) if len(moments) else moments)
-
     def _of_known(self, as_of: int, columns: Mapping[str, Floats]) -> pl.DataFrame:
         """`columns` as a frame of the customers with a row before `as_of`; moments as integers."""
-        known = pl.Series(self._before(as_of)[self.starts[:-1]], dtype=pl.Boolean)
-        sums = pl.DataFrame({"customer_id": self.customers, "first": self.first, **columns}).filter(known)
-        return sums.with_columns(
-            first=pl.when(pl.col("first") < as_of).then("first"), last=pl.col("last").fill_nan(None).cast(pl.Int64)
-        )
+        ends = self._ends(as_of)
+        moments = pl.DataFrame({"first": self.first, "last": self.last[ends - 1] if len(ends) else self.last})
+        bought = moments.select(pl.when(pl.col("first") < as_of).then(pl.all()))
+        known = pl.Series(ends > self.starts[:-1], dtype=pl.Boolean)
+        return pl.DataFrame({"customer_id": self.customers, **bought.to_dict(), **columns}).filter(known)
 
-    def _before(self, as_of: int) -> Flags:
-        """Whether each row lies before `as_of`."""
-        return np.tile(self._inside(Span("", ALWAYS, as_of)), len(self.customers))[self.cells]
+    def _ends(self, as_of: int) -> Whole:
+        """Where the rows before `as_of` end, for each customer."""
+        width = len(self.edges) + 1
+        begun = np.arange(len(self.customers)) * width + int(self._inside(Span("", ALWAYS, as_of)).sum())
+        return np.searchsorted(self.cells, begun)
 
     def _inside(self, span: Span) -> Flags:
         """Whether each interval lies in `span`."""
@@ -139,11 +142,12 @@ def partials(tables: Tables, as_ofs: Sequence[int]) -> Partials | None:
 def between_edges(lines: Frame, as_ofs: Sequence[int]) -> Frame:
     """Additive rows per customer and interval, sorted so; `divided` counts orders that a cut-off finds half known."""
     rows = additive(orders(lines)).with_columns(interval=interval("t", edges(as_ofs)))
-    columns = [*dict.fromkeys([*TOTAL, *WINDOWED, *(name for name in EXTRA if name in rows.collect_schema().names())])]
+    columns = [name for name in rows.collect_schema().names() if name in ADDITIVE]
     if DIVIDING & {*lines.collect_schema().names()}:
         rows, columns = rows.with_columns(divided=divided(as_ofs)), [*columns, "divided"]
     sums = added_up(rows, ["customer_id", "interval"], columns, nw.col("first").min(), nw.col("last").max())
-    return sums.sort("customer_id", "interval")
+    whole = [nw.col(name).cast(nw.Int32) for name in ("interval", *COUNTED) if name in (*columns, "interval")]
+    return sums.with_columns(*whole).sort("customer_id", "interval")  # what it sorts should be narrow
 
 
 def interval(column: str, edges: Sequence[int]) -> nw.Expr:
@@ -169,31 +173,34 @@ def _lines_of_torn(lines: Frame, as_ofs: Sequence[int]) -> pl.DataFrame:
     return _native(lines.join(torn.select("customer_id").unique(), on="customer_id", how="semi"))
 
 
-def _all_time(as_of: int) -> dict[str, Span]:
-    return {name: Span(name, ALWAYS, as_of) for name in TOTAL}
+def _spans(as_of: int) -> dict[str, Span]:
+    """Name → what it sums: all that `from_sums` reads."""
+    total = {name: Span(name, ALWAYS, as_of) for name in TOTAL}
+    windowed = [spans(as_of, [name], windows=windows) for name, windows in WINDOWED.items()]
+    return dict(ChainMap(total, spans(as_of, [], BEFORE), *windowed))
 
 
 def _laid_up(rows: pl.DataFrame, edges: Sequence[int], apart: pl.DataFrame | None = None) -> Partials:
     """`rows` of `between_edges`, sorted by customer and interval, as columns."""
-    number, width = rows["customer_id"].rle_id().cast(pl.Int64), len(edges) + 1
-    starts = np.append(np.flatnonzero(np.diff(number.to_numpy(), prepend=-1)), rows.height)
-    customers = rows["customer_id"].gather(starts[:-1])
+    of_customer, width = rows["customer_id"].rle().struct, len(edges) + 1
+    customers, lengths = of_customer.field("value"), of_customer.field("len").to_numpy()
     assert customers.is_sorted(), "an engine sorts text in another order than Polars"
+    starts = np.append(0, np.cumsum(lengths, dtype=np.int64))
+    first = rows["first"].fill_null(NEVER).to_numpy()
     return Partials(
         edges=np.array(edges),
         customers=customers.set_sorted(),  # what finds each customer once is ten times as fast then
-        first=rows.group_by(number, maintain_order=True).agg(pl.col("first").min())["first"],
+        first=np.minimum.reduceat(first, starts[:-1]) if len(first) else first,
+        last=rows["last"].forward_fill().fill_null(ALWAYS).to_numpy(),
         starts=starts,
-        cells=(number * width + rows["interval"]).to_numpy(),
-        columns={
-            name: _numbers(rows[name]) for name in rows.columns if name not in ("customer_id", "interval", "first")
-        },
+        cells=np.repeat(np.arange(len(customers)) * width, lengths) + rows["interval"].to_numpy(),
+        columns={name: _numbers(rows[name]) for name in rows.columns if name in ADDITIVE},
         divided=pl.DataFrame() if apart is None else apart,
     )
 
 
 def _numbers(column: pl.Series) -> Floats:
-    return column.cast(pl.Float64).fill_null(np.nan).to_numpy()
+    return column.cast(pl.Float64).to_numpy()
 
 
 def _frame(rows: pl.DataFrame) -> Frame:

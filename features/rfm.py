@@ -1,6 +1,6 @@
 """Recency, frequency, monetary: what the customer bought and gave back."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import narwhals as nw
 
@@ -11,16 +11,23 @@ from features.windows import WINDOWS, added_up, ratio, renamed, rhythm, spread, 
 TOTAL = ("n", "gap_sq", "net", "spent", "spent_sq")
 """Additive columns of a purchase or return that are summed over all time."""
 
-WINDOWED = ("n", "net", "spent", "refunded", "returns")
-"""Those that are summed over windows."""
+WINDOWED: Mapping[str, Sequence[int]] = {
+    "n": WINDOWS,
+    "net": WINDOWS,
+    "spent": WINDOWS,
+    "refunded": (365,),
+    "returns": (365,),
+    "margin": (180,),
+    "discounts": (365,),
+    "discounted": (365,),
+}
+"""Those that are summed over windows, and the days of these."""
 
 BEFORE = ("n", "spent")
 """Those that are also summed over the same length before each window."""
 
-OPTIONAL = {"gross_margin": ("margin",), "discount": ("discounts", "discounted")}
-"""Column of the input → additive columns that it makes possible."""
-
-EXTRA = tuple(name for names in OPTIONAL.values() for name in names)
+ADDITIVE = {*TOTAL, *WINDOWED}
+"""All that are summed."""
 
 
 def rfm(tables: Tables, as_of: int) -> Frame | None:
@@ -70,8 +77,8 @@ def additive(orders: Frame) -> Frame:
 
 def features(rows: Frame, as_of: int) -> Frame:
     """The family out of additive rows, raw or partial, that lie before `as_of`."""
-    extra = [name for name in EXTRA if name in rows.collect_schema().names()]
-    return from_sums(summed(rows, as_of, [*WINDOWED, *extra], TOTAL, BEFORE), as_of)
+    present = rows.collect_schema().names()
+    return from_sums(summed(rows, as_of, [name for name in WINDOWED if name in present], TOTAL, BEFORE), as_of)
 
 
 def from_sums(sums: Frame, as_of: int) -> Frame:

@@ -60,6 +60,12 @@ class Snapshots(Section):
     count: int = Field(6, ge=1)
 
 
+class Trees(Section):
+    """How the trees are grown; `early_stopping` finds the number of rounds on customers set aside, see `training.fit`."""
+
+    early_stopping: bool = False
+
+
 class Profile(Section):
     static: tuple[str, ...] = ()
 
@@ -71,6 +77,27 @@ class Features(Section):
 class Gate(Section):
     min_churners: int = Field(50, ge=0)
     max_calibration_error: float = Field(0.1, gt=0)
+    champion_margin: float = Field(0.02, ge=0)
+    max_auc_spread: float = Field(0.1, gt=0)
+    max_feature_auc: float = Field(0.9, gt=0.5, le=1)
+    max_auc: float = Field(0.98, gt=0.5, le=1)
+    trusted_features: tuple[str, ...] = ()
+
+
+class Fairness(Section):
+    columns: tuple[str, ...] = ()
+    max_auc_gap: float = Field(0.1, gt=0)
+    max_calibration_gap: float = Field(0.1, gt=0)
+    min_rows: int = Field(100, ge=1)
+    min_churners: int = Field(20, ge=1)
+
+
+class Action(Section):
+    """What acting on a customer costs and saves, in money; `value_saved` unset = the row's value if retained."""
+
+    cost: float | None = Field(None, ge=0)
+    value_saved: float | None = Field(None, gt=0)
+    success_rate: float | None = Field(None, gt=0, le=1)
 
 
 class RulesSection(Section):
@@ -103,9 +130,12 @@ class Settings(BaseSettings):
     churn: Churn = Churn()
     value: Value = Value()
     snapshots: Snapshots = Snapshots()
+    trees: Trees = Trees()
     profile: Profile = Profile()
     features: Features = Features()
     gate: Gate = Gate()
+    fairness: Fairness = Fairness()
+    action: Action = Action()
     rules: RulesSection = RulesSection()
     tables: dict[str, TableMapping] = {}
 

@@ -130,6 +130,10 @@ class Booster:
         """(f,) or (1, f) of float32 → what `predict` gives for it, set-up costs paid at load."""
         return float(self._fast[NORMAL](self._checked(row.reshape(1, -1)))[0])
 
+    def predict_raw_one(self, row: NDArray[np.float32]) -> float:
+        """(f,) or (1, f) of float32 → what `predict_raw` gives for it."""
+        return float(self._fast[RAW](self._checked(row.reshape(1, -1)))[0])
+
     def contributions_one(self, row: NDArray[np.float32]) -> Vector:
         """(f,) or (1, f) of float32 → (f + 1,): what `contributions` gives for it."""
         return self._fast[CONTRIB](self._checked(row.reshape(1, -1)))

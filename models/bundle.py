@@ -1,12 +1,11 @@
 """A bundle: one immutable, hash-checked folder that holds everything needed to predict, and predicting with it.
 
 manifest.json        what the models are, feature order, calibration, sha256 of every other file
-churn.txt            LightGBM, log-odds of churn
-value_any.txt        LightGBM, probability of any value    } absent where
-value_amount.txt     LightGBM, value given that there is   } there is no
-value_retained.txt   LightGBM, value of those who stay     } value data
+churn.txt            LightGBM, log-odds of churn; absent where a linear predictor serves alone
+value_*.txt          LightGBM, one file for each name of `ValueMixture.boosters`; absent where there is no value data
 pack.toml            the rule pack
 reference.parquet    a sample of the training features and predictions, for monitoring
+card.md              the model card, where training wrote one
 golden.json          up to 20 rows of features with the predictions they must give
 """
 
@@ -28,6 +27,9 @@ import polars as pl
 
 from features.errors import RemoraError
 from models.booster import Booster, BoosterError
+from models.churn_model import ChurnModel
+from models.consistent import retained
+from models.design import Cell, Design
 from models.manifest import (
     REMEDY,
     SCHEMA,
@@ -38,26 +40,17 @@ from models.manifest import (
     sha256,
     verify_files,
 )
-from models.matrix import Float32, to_matrix
-from models.predicted import Float64, Predicted, calibrate, interval
+from models.matrix import Float32
+from models.predicted import Float64, Predicted
+from models.value_model import RHYTHM, expected
+from models.value_range import value_range
 
-__all__ = ["Bundle", "BundleError", "ManifestParts", "Predicted", "ValueTexts", "trial_load", "write_bundle"]
-
-Cell = float | str | bool | None
+__all__ = ["Bundle", "BundleError", "ManifestParts", "Predicted", "trial_load", "write_bundle"]
 
 CHURN: Final = "churn.txt"
-VALUE_FILES: Final = ("value_any.txt", "value_amount.txt", "value_retained.txt")
+CARD: Final = "card.md"
 GOLDEN_ROWS: Final = 20
 _TRIAL_SECONDS: Final = 60
-
-
-@dataclass(frozen=True)
-class ValueTexts:
-    """The three value models in LightGBM's text format."""
-
-    any: str
-    amount: str
-    retained: str
 
 
 @dataclass(frozen=True)
@@ -66,8 +59,8 @@ class Bundle:
 
     folder: Path
     manifest: Manifest
-    churn: Booster
-    value: tuple[Booster, Booster, Booster] | None
+    churn: ChurnModel
+    value: Mapping[str, Booster]
 
     @classmethod
     def load(cls, folder: Path) -> "Bundle":
@@ -81,12 +74,14 @@ class Bundle:
 
     @classmethod
     def _read(cls, folder: Path, manifest: Manifest) -> "Bundle":
+        part, design = manifest.churn, Design(manifest.features, manifest.rhythm)
         try:
-            churn = Booster.from_file(folder / CHURN)
-            value = tuple(Booster.from_file(folder / name) for name in VALUE_FILES) if manifest.value else None
+            trees = Booster.from_file(folder / CHURN) if part.mixture.trees_weight else None
+            value = {name: Booster.from_file(folder / value_file(name)) for name in _value_names(manifest)}
         except BoosterError as error:
             raise BundleError(*(f"bundle {folder}: {problem}" for problem in error.problems)) from None
-        bundle = cls(folder, manifest, churn, value)  # type: ignore[arg-type]  # three files, three Boosters
+        churn = ChurnModel(part.mixture, part.calibration, trees, design.names)
+        bundle = cls(folder, manifest, churn, value)
         bundle._check_widths()
         return bundle
 
@@ -104,56 +99,45 @@ class Bundle:
         """The sample of training features and predictions."""
         return pl.read_parquet(self.folder / "reference.parquet")
 
-    def matrix(self, frame: pl.DataFrame) -> Float32:
-        """(n, f) float32 in the manifest's order, whatever the order of `frame`; extra columns are left out.
+    @cached_property
+    def design(self) -> Design:
+        """How features become rows of the matrix."""
+        return Design(self.manifest.features, self.manifest.rhythm)
 
-        Nulls and unknown categories become NaN. Raises BundleError naming every column that is missing or of
-        the wrong kind.
-        """
-        return to_matrix(frame, self.manifest.features)
+    def matrix(self, frame: pl.DataFrame) -> Float32:
+        """The matrix of `frame`, see `Design.matrix`; raises BundleError naming every column that does not fit."""
+        return self.design.matrix(frame)
 
     def rows(self, customers: Sequence[Mapping[str, Cell]]) -> Float32:
-        """The same from mappings of feature to value, for the few customers of one request. All names must be there."""
-        out = np.empty((len(customers), len(self._codes)), dtype=np.float32)
-        for i, values in enumerate(customers):
-            for j, (name, codes) in enumerate(self._codes):
-                value = values[name]
-                out[i, j] = np.nan if value is None else value if codes is None else codes.get(value, np.nan)
-        return out
-
-    @cached_property
-    def _codes(self) -> list[tuple[str, dict[Any, int] | None]]:
-        """Per feature its name, and for a category the code of each level."""
-        return [
-            (c.name, {level: i for i, level in enumerate(c.levels)} if c.kind == "category" else None)
-            for c in self.manifest.features
-        ]
+        """The matrix of the few customers of one request, see `Design.rows`."""
+        return self.design.rows(customers)
 
     def predict(self, matrix: Float32, threads: int = 0) -> Predicted:
         """Everything the models say about each row of `matrix`."""
-        churn = calibrate(_run(self.churn, matrix, threads), self.manifest.churn.calibration)
-        if self.value is None or self.manifest.value is None:
+        churn = self.churn.probability(matrix, threads)
+        part = self.manifest.value
+        if part is None:
             return Predicted(churn)
-        some, amount, retained = (_run(booster, matrix, threads) for booster in self.value)
-        expected = some * amount
-        low, high = interval(expected, self.manifest.value.interval)
-        return Predicted(churn, expected, low, high, retained)
+        said = {name: _run(booster, matrix, threads) for name, booster in self.value.items()}
+        worth = expected(part.mixture, said, self.design.column(matrix, RHYTHM))
+        low, high = value_range(said["low"], said["high"], part.range)
+        return Predicted(churn, worth, low, high, retained(churn, worth, said["retained"]))
 
     def check_golden(self) -> None:
         """Predict the golden rows; raises BundleError where a prediction differs from the one recorded."""
         golden = json.loads((self.folder / "golden.json").read_text(encoding="utf-8"))
         found = _as_lists(self.predict(self.rows(golden["rows"])))
-        for name, expected in golden["expected"].items():
-            if not np.allclose(found.get(name, np.nan), expected, rtol=1e-6, atol=1e-9):
+        for name, recorded in golden["expected"].items():
+            if not np.allclose(found.get(name, np.nan), recorded, rtol=1e-6, atol=1e-9):
                 raise BundleError(f"bundle {self.folder}: golden rows: {name} differs from what it was; {REMEDY}")
 
     def _check_widths(self) -> None:
-        width = len(self.manifest.features)
-        for booster in (self.churn, *(self.value or ())):
-            if booster.num_features != width:
+        width = len(self.design.names)
+        for booster in (self.churn.trees, *self.value.values()):
+            if booster and booster.num_features != width:
                 raise BundleError(
                     f"bundle {self.folder}: a model takes {booster.num_features} features, "
-                    f"the manifest lists {width}; {REMEDY}"
+                    f"the manifest makes {width}; {REMEDY}"
                 )
 
 
@@ -166,25 +150,27 @@ def write_bundle(
     folder: Path,
     parts: ManifestParts,
     *,
-    churn: str,
-    value: ValueTexts | None,
+    churn: str | None,
+    value: Mapping[str, str],
     pack: str,
     reference: pl.DataFrame,
     created_at: dt.datetime,
+    card: str = "",
 ) -> Bundle:
     """Write a bundle to `folder` (which must not exist) and return it loaded.
 
-    `reference` holds all features and may hold more; its first 20 rows become the golden rows. The folder
-    appears whole or not at all: it is written beside and renamed.
+    `churn` and `value` (name of `ValueMixture.boosters` → text) are LightGBM models. `reference` holds all features
+    and may hold more; its first 20 rows become the golden rows. The folder appears whole or not at all: it is written
+    beside and renamed.
     """
-    if (value is None) != (parts.value is None):
-        raise BundleError("value models and the manifest's value part belong together: give both or neither")
+    if set(value) != set(_value_names(parts)) or bool(churn) != bool(parts.churn.mixture.trees_weight):
+        raise BundleError("the models are not those that the manifest names: give exactly these")
     if folder.exists():
         raise BundleError(f"bundle {folder}: exists already; bundles are never changed")
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
-        _fill(beside, parts, created_at, reference, _texts(churn, value, pack))
+        _fill(beside, parts, created_at, reference, _texts(churn, value, pack, card))
         beside.chmod(0o755)
         beside.rename(folder)
     except BaseException:
@@ -193,10 +179,19 @@ def write_bundle(
     return Bundle.load(folder)
 
 
-def _texts(churn: str, value: ValueTexts | None, pack: str) -> dict[str, str]:
+def value_file(name: str) -> str:
+    """The file of a value Booster, one of `ValueMixture.boosters`."""
+    return f"value_{name}.txt"
+
+
+def _value_names(parts: ManifestParts) -> tuple[str, ...]:
+    return parts.value.mixture.boosters if parts.value else ()
+
+
+def _texts(churn: str | None, value: Mapping[str, str], pack: str, card: str) -> dict[str, str]:
     """File name → content."""
-    models = zip(VALUE_FILES, (value.any, value.amount, value.retained) if value else (), strict=False)
-    return {CHURN: churn, "pack.toml": pack, **dict(models)}
+    models = {CHURN: churn or "", **{value_file(name): text for name, text in value.items()}}
+    return {"pack.toml": pack, **{name: text for name, text in {**models, CARD: card}.items() if text}}
 
 
 def _fill(

@@ -6,11 +6,17 @@ import json
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from features.errors import RemoraError, raise_all
+from models.calibration import Calibration
+from models.derived import Rhythm
+from models.mixture import Mixture
+from models.part import Part
+from models.value_model import ValueMixture
+from models.value_range import ValueRange
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 """The layout this version reads and writes."""
 REMEDY: Final = "promote the version again, or train a new one"
 
@@ -19,54 +25,27 @@ class BundleError(RemoraError):
     """A bundle is damaged, of another schema, or does not fit the data it is given."""
 
 
-class Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class Calibration(Part):
-    """p = sigmoid(slope · logit(p_raw) + intercept)."""
-
-    method: Literal["platt"] = "platt"
-    slope: float = 1.0
-    intercept: float = 0.0
-
-
 class ChurnPart(Part):
-    """The churn model: what was predicted, over which horizon; base_rate is that of its training rows."""
+    """The churn model: what was predicted, over which horizon, by what; base_rate is that of its training rows."""
 
     definition: Literal["no_purchase", "cancelled", "inactive", "labelled"]
     horizon_days: int = Field(ge=1)
     active_within_days: int = Field(ge=1)
     grace_days: int = Field(ge=0)
     base_rate: float = Field(gt=0, lt=1)
+    mixture: Mixture = Mixture()
     calibration: Calibration = Calibration()
 
 
-class Interval(Part):
-    """Knots: at an expected value of `expected[i]`, 80 % of realised values lay in `low[i]`..`high[i]`."""
-
-    expected: tuple[float, ...] = Field(min_length=1, strict=False)
-    low: tuple[float, ...] = Field(strict=False)
-    high: tuple[float, ...] = Field(strict=False)
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if not len(self.expected) == len(self.low) == len(self.high):
-            raise ValueError("expected, low and high must be of one length")
-        if any(b <= a for a, b in zip(self.expected, self.expected[1:], strict=False)):
-            raise ValueError("expected must increase strictly")
-        if any(low > high for low, high in zip(self.low, self.high, strict=True)):
-            raise ValueError("low must not exceed high")
-        return self
-
-
 class ValuePart(Part):
-    """The value model: P(any) · amount over its horizon, in the data's currency."""
+    """The value model: what is counted over which horizon, in the data's currency, and what predicts it."""
 
     source: Literal["transactions", "subscriptions", "both", "labels"]
     measure: Literal["revenue", "margin"]
     horizon_days: int = Field(ge=1)
-    interval: Interval
+    annual_discount_rate: float = Field(0.0, ge=0)
+    mixture: ValueMixture = ValueMixture()
+    range: ValueRange
 
 
 class FeatureColumn(Part):
@@ -84,9 +63,10 @@ class ManifestParts(Part):
     churn: ChurnPart
     value: ValuePart | None = None
     features: tuple[FeatureColumn, ...] = Field(min_length=1, strict=False)
+    rhythm: Rhythm | None = None
     dtype: Literal["float32"] = "float32"
-    fitted: dict[str, Any] = {}
-    metrics: dict[str, Any] = {}
+    fitted: dict[str, Any] = Field(default_factory=dict)
+    metrics: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
@@ -98,7 +78,7 @@ class ManifestParts(Part):
 class Manifest(ManifestParts):
     """The whole of `manifest.json`. `id` is the training date and a hash of all but `id` and `created_at`."""
 
-    schema_version: Literal[1] = Field(SCHEMA, alias="schema")
+    schema_version: Literal[2] = Field(SCHEMA, alias="schema")
     id: str
     created_at: dt.datetime = Field(strict=False)
     sha256: dict[str, str]

@@ -95,7 +95,8 @@ def outcomes(source: Source, as_of: int, bundle: Bundle, settings: Settings, his
         cutoff = micros(date)
         if value and value.source != "labels" and cutoff + value.horizon_days * DAY <= as_of:
             tables = known_at(source.tables, as_of)
-            worth = realised_value(tables, cutoff, value.source, value.horizon_days, value.measure)
+            counted = value.horizon_days, value.measure, value.annual_discount_rate
+            worth = realised_value(tables, cutoff, value.source, *counted)
             rows = rows.join(worth, on="customer_id", how="left").with_columns(pl.col("value").fill_null(0.0))
         frames.append(rows)
     return pl.concat(frames, how="diagonal")
@@ -129,8 +130,8 @@ def _kinds(bundle: Bundle) -> dict[str, Literal["number", "category"]]:
 
 
 def _gain(bundle: Bundle) -> Mapping[str, float]:
-    gain: Mapping[str, float] = bundle.manifest.metrics.get("gain", {}).get("churn", {})
-    return gain
+    found: Mapping[str, float] = bundle.manifest.metrics.get("importance", {}).get("churn", {})
+    return found
 
 
 def _promoted_auc(bundle: Bundle) -> float | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from features.errors import RemoraError
+from serving.backtest_cli import backtest
 from serving.errors import exit_code
 from serving.options import AsOf, Config, Data, Json, Language, Out
 from serving.report_cli import alerts, leads, report_app
@@ -31,6 +32,7 @@ app = typer.Typer(
 
 app.add_typer(rules_app)
 app.add_typer(report_app)
+app.command()(backtest)
 app.command()(alerts)
 app.command()(leads)
 
@@ -212,11 +214,12 @@ def explain(
     """All that is known of one customer, in plain words: risk, worth, score, segments, alerts, why, what to do."""
     from features.settings import load_settings
     from serving.explained import known_of, page
+    from serving.home import Home
     from serving.ruling import pack_of
 
     settings = load_settings(config)
     with _store(settings) as store:
-        known = known_of(store, customer)
+        known = known_of(store, customer, Home.of(settings))
     tell(as_json, known.data(), page(known, pack_of(_champion(settings), settings), lang, settings.company.zone))
 
 

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 
@@ -12,7 +12,6 @@ from rich.text import Text
 
 from features.clock import moment
 from features.language import Lang, translator
-from models.explain import reason_text
 from models.prediction import Points, Prediction, Reason
 from models.rules.changes import change_text
 from models.rules.conditions import alert_text, role_label
@@ -22,7 +21,11 @@ from models.rules.playbooks import because_text, cadence_text, owner_text, playb
 from models.rules.reasons import rule_reason_text, shown_value
 from models.rules.segments import segment_label
 from models.rules.tiers import tier_label
+from models.telling import Usual
+from serving.changed import Changed, changed_lines, changed_of
+from serving.drivers import Drivers, drivers_of, family_lines, in_language, worth_lines
 from serving.errors import UnknownCustomerError
+from serving.home import Home
 from serving.rule_log import dated
 from serving.stage_lines import departing, stage_lines
 from serving.store import Account, Store
@@ -34,12 +37,17 @@ LATEST = 5
 
 @dataclass(frozen=True)
 class Known:
-    """What the store holds of one customer. `alerts`: open episodes; `changes`: changes of segment, oldest first."""
+    """What the store holds of one customer. `alerts`: open episodes; `changes`: changes of segment, oldest first.
+
+    `drivers` and `changed` are worked out from what the home keeps of the scorings; None where it keeps nothing.
+    """
 
     account: Account
     alerts: list[dict[str, Any]]
     changes: list[dict[str, Any]]
     axes: dict[str, Any] = field(default_factory=dict)
+    drivers: Drivers | None = None
+    changed: Changed | None = None
 
     def data(self) -> dict[str, Any]:
         """The same for machines: the output row, who it is about, and moments in ISO 8601."""
@@ -47,11 +55,16 @@ class Known:
         row = account.prediction.model_dump(mode="json") | {"name": account.name, "owner": account.owner}
         row |= {"preferences": list(account.preferences), "mismatch": account.mismatch, "backfill": account.backfill}
         row |= {"axes": self.axes}
+        row |= {"drivers": self.drivers.data() if self.drivers else None}
+        row |= {"changed": self.changed.data() if self.changed else None}
         return row | {"open_alerts": [*map(dated, self.alerts)], "segment_changes": [*map(dated, self.changes)]}
 
 
-def known_of(store: Store, customer: str) -> Known:
-    """All that is stored of `customer`. Raises UnknownCustomerError for one never scored."""
+def known_of(store: Store, customer: str, home: Home | None = None) -> Known:
+    """All that is stored of `customer`, and with `home` what drives its risk and worth, and what changed them.
+
+    Raises UnknownCustomerError for one never scored.
+    """
     account = store.account(customer)
     if account is None:
         raise UnknownCustomerError(
@@ -59,7 +72,11 @@ def known_of(store: Store, customer: str) -> Known:
         )
     episodes = store.log.episodes(customer=customer).to_dicts()
     changes = store.log.segment_history(customer).to_dicts()
-    return Known(account, episodes, changes, store.log.axes(customer))
+    known = Known(account, episodes, changes, store.log.axes(customer))
+    if home is None:
+        return known
+    row = account.prediction
+    return replace(known, drivers=drivers_of(home, row), changed=changed_of(store, home, row))
 
 
 def page(known: Known, pack: RulePack, lang: Lang = "en", zone: dt.tzinfo = dt.UTC) -> RenderableType:
@@ -74,7 +91,10 @@ def page(known: Known, pack: RulePack, lang: Lang = "en", zone: dt.tzinfo = dt.U
         chain(_points(row, pack, lang), departing(row, pack, lang)),
         chain(_segments(row, known.changes, pack, lang, zone), _axes(known.axes, lang)),
         _alerts(row, known.alerts, pack, lang, zone),
-        _why(row, pack, lang),
+        _why(row, known.drivers, pack, lang),
+        family_lines(known.drivers, lang),
+        worth_lines(known.drivers, lang),
+        changed_lines(known.changed, pack, lang, zone),
         _todo(known.account, pack, lang, zone),
         stage_lines(row, pack, lang),
     )
@@ -187,16 +207,17 @@ def _alerts(
             yield "  • " + _("{alert} · no task open").format(alert=alert_text(rule, (), pack, lang))
 
 
-def _why(row: Prediction, pack: RulePack, lang: Lang) -> Iterator[str]:
+def _why(row: Prediction, drivers: Drivers | None, pack: RulePack, lang: Lang) -> Iterator[str]:
     if row.reasons:
         yield translator(lang).gettext("Why:")
+    usual = drivers.usual if drivers else {}
     for reason in row.reasons:
-        yield f"  • {_reason(reason, row, pack, lang)} [{reason.size:.0%}]"
+        yield f"  • {_reason(reason, row, usual, pack, lang)} [{reason.size:.0%}]"
 
 
-def _reason(reason: Reason, row: Prediction, pack: RulePack, lang: Lang) -> str:
+def _reason(reason: Reason, row: Prediction, usual: Mapping[str, Usual], pack: RulePack, lang: Lang) -> str:
     if row.basis == "model":
-        return reason_text(reason, lang)
+        return in_language(reason, lang, usual)
     return rule_reason_text(reason, row.points, pack, lang)
 
 

@@ -28,6 +28,11 @@ class Home:
         return self.folder / "bundles"
 
     @property
+    def scorings(self) -> Path:
+        """The folder of what the latest scorings knew of each customer, by which a change of risk is explained."""
+        return self.folder / "scorings"
+
+    @property
     def store(self) -> str | Path:
         """The store of scores: the URL of the settings, else a SQLite file."""
         return self._store or self.folder / "remora.db"

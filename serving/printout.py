@@ -12,7 +12,7 @@ from monitoring.findings import Readiness
 from monitoring.pipeline import MonitorReport
 from serving.score import NO_MODEL
 from serving.terminal import money
-from training.pipeline import Candidate
+from training.candidate import Candidate
 from training.printout import churn_table, decile_table, value_table
 from training.registry import Version
 

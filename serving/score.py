@@ -15,15 +15,17 @@ from features.facts import open_tickets
 from features.language import N_
 from features.settings import Churn, Settings
 from models.bundle import Bundle
-from models.explain import reasons
-from models.prediction import REASON, SCHEMA, TIME, Reason
+from models.explain import reason_series
+from models.prediction import SCHEMA, TIME
 from models.rules import RulePack, risk_band, rule_reasons
 from models.rules.apply import Ruled, Rules, apply_rules, with_playbooks
 from models.rules.playbooks import playbook_text
 from models.rules.rows import column
 from models.rules.standing import in_delivery
 from serving.errors import require_folder
+from serving.home import Home
 from serving.ruling import calendar_of, pack_of, remember, rules_of, with_due
+from serving.scorings import keep_features
 from serving.store import Store
 from serving.tables import CUSTOMERS
 from training.labels import at_stake, definition_of
@@ -49,7 +51,10 @@ def run_score(
     backfill: bool,
     progress: Progress,
 ) -> pl.DataFrame:
-    """Score into the store, then into `file` if asked. The store commits first; a rerun repairs the file."""
+    """Score into the store, then into `file` if asked; the store commits first, and a rerun repairs the file.
+
+    Last, what the model saw is kept, so that the next scoring can say why a risk changed (`serving.scorings`).
+    """
     _refuse_the_past(bundle, micros(date), backfill)
     if file is not None:
         require_folder(file)
@@ -67,6 +72,8 @@ def run_score(
     store.save(rows, backfill=backfilled)
     if file is not None:
         write_scores(rows, file)
+    if bundle is not None and not backfilled:
+        keep_features(Home.of(settings).scorings, scored.wide, date, bundle.id)
     return rows
 
 
@@ -94,11 +101,15 @@ def _served(known: pl.DataFrame, rows: pl.DataFrame, pack: RulePack, as_of: int)
 
 @dataclass(frozen=True)
 class Scored:
-    """`rows` of `models.prediction.SCHEMA`, one per customer, sorted by customer_id; and what they rest on."""
+    """`rows` of `models.prediction.SCHEMA`, one per customer, sorted by customer_id; and what they rest on.
+
+    `wide` holds every feature.
+    """
 
     rows: pl.DataFrame
     ruled: Ruled
     rules: Rules
+    wide: pl.DataFrame
 
 
 def score(
@@ -127,7 +138,7 @@ def score(
         rows = _modelled(rows, wide, staked(source, as_of, bundle, wide), bundle, rules)
         progress("reasons")
         rows = _explained(rows, wide, bundle)
-    return Scored(_finished(rows, as_of, bundle, rules, settings, scored_at), ruled, rules)
+    return Scored(_finished(rows, as_of, bundle, rules, settings, scored_at), ruled, rules, wide)
 
 
 def population_of(source: Source, as_of: int, bundle: Bundle | None, settings: Settings) -> Fitted:
@@ -196,8 +207,8 @@ _NOT_AT_STAKE = {
 def _explained(rows: pl.DataFrame, wide: pl.DataFrame, bundle: Bundle) -> pl.DataFrame:
     """The models' reasons for those at stake, the rules' for the others."""
     those = rows.with_row_index("place").filter("at_stake")
-    told = reasons(bundle, bundle.matrix(wide[those["place"]])) if those.height else []
-    spoken = pl.DataFrame({"customer_id": those["customer_id"], "spoken": _reasons(told)})
+    told = reason_series(bundle, bundle.matrix(wide[those["place"]]))
+    spoken = pl.DataFrame({"customer_id": those["customer_id"], "spoken": told})
     joined = rows.join(spoken, on="customer_id", how="left", maintain_order="left")
     return joined.with_columns(reasons=pl.coalesce("spoken", "reasons"))
 
@@ -227,6 +238,7 @@ def _finished(
     """Exactly the output contract, in its order and types."""
     churn, value = _horizons(bundle, settings)
     family = pl.col("reasons").list.first().struct.field("feature").str.extract("^([a-z]+)_")
+    family = family.str.replace("^rhythm$", "rfm")  # the rhythm is that of purchases, and playbooks know it as such
     led = with_playbooks(rows.with_columns(reason_family=family), rules.pack, as_of)
     told = led.with_columns(
         as_of=pl.lit(moment(as_of), TIME),
@@ -248,11 +260,6 @@ def _playbooks(rows: pl.DataFrame, pack: RulePack) -> pl.Expr:
     """The recommended playbook in words."""
     texts = {key: playbook_text(key, pack) for key in rows["playbook_key"].drop_nulls().unique()}
     return pl.col("playbook_key").replace_strict(texts, default=None, return_dtype=pl.String)
-
-
-def _reasons(told: list[list[Reason]]) -> pl.Series:
-    rows = [[reason.model_dump() for reason in row] for row in told]
-    return pl.Series("reasons", rows, dtype=pl.List(REASON))
 
 
 def write_scores(rows: pl.DataFrame, file: Path) -> None:

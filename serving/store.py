@@ -103,6 +103,17 @@ class Store:
         """The current prediction of a customer with name and owner; None for one never scored."""
         return next(iter(self._accounts(_ACCOUNTS.where(CURRENT.c.customer_id == customer_id))), None)
 
+    def before(self, row: Prediction, day: dt.datetime | None = None) -> Prediction | None:
+        """What was said of the customer of `row` as of its latest date before `day` (default: before row.as_of).
+
+        Of several rows of that date the last scored counts; backfills do not. None where there is none.
+        """
+        earlier = SCORES.c.customer_id == row.customer_id, SCORES.c.as_of < (day or row.as_of), ~SCORES.c.backfill
+        latest = sa.select(SCORES).where(*earlier).order_by(SCORES.c.as_of.desc(), SCORES.c.scored_at.desc()).limit(1)
+        with transaction(self._engine) as connection:
+            found = connection.execute(latest).mappings().first()
+        return Prediction.model_validate({name: found[name] for name in SCHEMA}) if found else None
+
     def people(self, customers: Iterable[str]) -> dict[str, dict[str, Any]]:
         """customer_id → what is known of who it is: the columns of CUSTOMERS."""
         query, wanted = sa.select(CUSTOMERS), [*customers]

@@ -23,7 +23,7 @@ from features.engines import Source, open_source
 from features.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from training.pipeline import Candidate
+    from training.candidate import Candidate
     from training.registry import Version
 
 ROOT = Path(__file__).parents[1]

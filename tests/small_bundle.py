@@ -9,10 +9,12 @@ import numpy as np
 import polars as pl
 
 from features.clock import micros
-from models.bundle import Bundle, ValueTexts, write_bundle
-from models.manifest import Calibration, ChurnPart, FeatureColumn, Interval, Manifest, ManifestParts, ValuePart, sha256
+from models.bundle import Bundle, write_bundle
+from models.calibration import Calibration
+from models.manifest import ChurnPart, FeatureColumn, Manifest, ManifestParts, ValuePart, sha256
 from models.rules.apply import FittedRules
 from models.rules.pack import DEFAULT_PACK, load_pack
+from models.value_range import ValueRange, squeezed
 
 AS_OF = dt.datetime(2011, 6, 30, tzinfo=dt.UTC)
 LEVELS = ("France", "Germany", "Spain")
@@ -24,6 +26,7 @@ FEATURES = (
     FeatureColumn(name="nps_score_last"),
     FeatureColumn(name="profile_country", kind="category", levels=LEVELS),
 )
+SCALE = 30.0
 NAMES = [feature.name for feature in FEATURES]
 
 
@@ -52,30 +55,34 @@ def with_ids() -> pl.DataFrame:
 
 
 @cache
-def texts() -> tuple[str, ValueTexts]:
-    """The churn model and the value models in LightGBM's format."""
+def texts() -> tuple[str, dict[str, str]]:
+    """The churn model and the value models by name, in LightGBM's format."""
     frame = customers()
     rng = np.random.default_rng(12)
     odds = frame["rfm_recency_days"].to_numpy() / 90 - frame["rfm_orders_count_90d"].to_numpy() * 0.5 - 1
     churned = (rng.random(len(frame)) < 1 / (1 + np.exp(-odds))).astype(float)
     amount = frame["rfm_amount_sum_180d"].to_numpy() * rng.gamma(5, 0.1, len(frame)) + 1
-    value = ValueTexts(
-        any=_fit("binary", 1 - churned), amount=_fit("gamma", amount), retained=_fit("gamma", amount * 1.2)
-    )
+    value = {
+        "any": _fit("binary", 1 - churned),
+        "amount": _fit("gamma", amount),
+        "retained": _fit("gamma", amount * 1.2),
+        "low": _fit("quantile", squeezed(amount, SCALE), alpha=0.1),
+        "high": _fit("quantile", squeezed(amount, SCALE), alpha=0.9),
+    }
     return _fit("binary", churned), value
 
 
-def _fit(objective: str, target: np.ndarray) -> str:
+def _fit(objective: str, target: np.ndarray, **parameters: float) -> str:
     frame = customers().with_columns(pl.col("profile_country").replace_strict(LEVELS, list(range(len(LEVELS)))))
     rows = frame.select(NAMES).cast(pl.Float32).to_numpy()
-    params = {"objective": objective, "num_leaves": 7, "verbose": -1, "num_threads": 1, "seed": 1}
+    params = {"objective": objective, "num_leaves": 7, "verbose": -1, "num_threads": 1, "seed": 1} | parameters
     data = lightgbm.Dataset(rows, target, categorical_feature=[NAMES.index("profile_country")])
     return str(lightgbm.train(params, data, num_boost_round=20).model_to_string())
 
 
 def parts(value: bool = True) -> ManifestParts:
     """What training would say about these models."""
-    knots = Interval(expected=(50.0, 200.0, 800.0), low=(5.0, 60.0, 300.0), high=(150.0, 500.0, 1900.0))
+    bounds = ValueRange(scale=SCALE, low=-0.1, high=0.1, high_from_zero=0.2)
     return ManifestParts(
         as_of=AS_OF,
         churn=ChurnPart(
@@ -84,9 +91,9 @@ def parts(value: bool = True) -> ManifestParts:
             active_within_days=365,
             grace_days=0,
             base_rate=0.3,
-            calibration=Calibration(slope=0.9, intercept=-0.1),
+            calibration=Calibration(method="platt", slope=0.9, intercept=-0.1),
         ),
-        value=ValuePart(source="transactions", measure="revenue", horizon_days=90, interval=knots) if value else None,
+        value=ValuePart(source="transactions", measure="revenue", horizon_days=90, range=bounds) if value else None,
         features=FEATURES,
     )
 
@@ -100,7 +107,7 @@ def write_small_bundle(folder: Path, *, value: bool = True, rules: bool = False,
         folder,
         parts(value).model_copy(update={"fitted": fitted, "metrics": {"remark": remark}}),
         churn=churn,
-        value=values if value else None,
+        value=values if value else {},
         pack=DEFAULT_PACK.read_text(encoding="utf-8") if rules else "# no rules\n",
         reference=customers().head(200),
         created_at=dt.datetime(2011, 7, 1, tzinfo=dt.UTC),

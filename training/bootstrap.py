@@ -8,6 +8,7 @@ Reference: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,6 +19,9 @@ from training.metrics import Floats, Values
 
 LEVEL, DRAWS, SEED = 0.90, 1000, 0
 _USABLE = 0.9
+_CELLS = 200_000
+"""Draws × rows of a block: its arrays then stay in the processor's cache."""
+_FEWEST, _AFFORDED = 200, 50_000_000
 
 
 class Metric(Protocol):
@@ -85,6 +89,23 @@ def replicates(
     weights = _customer_counts(np.asarray(customers), draws, seed)
     drawn = [[metric(t, s, weights=w[order]) for t, s, order in ordered] for w in weights]
     return np.array(drawn, dtype=float).reshape(-1, len(scores))
+
+
+def weight_blocks(customers: npt.ArrayLike, draws: int = DRAWS, seed: int = SEED) -> Iterator[Floats]:
+    """The draws of `replicates` in blocks of shape (draws of the block, rows): how often each row counts."""
+    rows = np.asarray(customers)
+    weights = _customer_counts(rows, draws, seed)
+    while block := list(islice(weights, max(1, _CELLS // max(1, len(rows))))):
+        yield np.array(block)
+
+
+def draws_for(rows: int) -> int:
+    """Draws that take a few seconds: 1,000 up to 50,000 rows, fewer beyond that, never under 200.
+
+    >>> draws_for(5_000), draws_for(100_000), draws_for(10_000_000)
+    (1000, 500, 200)
+    """
+    return max(_FEWEST, min(DRAWS, _AFFORDED // max(1, rows)))
 
 
 def percentile_interval(estimate: float, drawn: Floats, level: float = LEVEL) -> Interval:

@@ -4,6 +4,8 @@ Times are Int64 microseconds. What is at stake is decided by what was known at t
 that is readable when the window has closed.
 """
 
+from math import log1p
+
 import narwhals as nw
 import polars as pl
 
@@ -20,6 +22,11 @@ TABLE_OF: dict[Definition, str] = {
     "labelled": "labels",
 }
 """Definition → the table it reads."""
+
+YEAR_DAYS = 365.25
+
+NEGLIGIBLE = 1e-9
+"""A discount over the whole horizon below which the integral would lose more digits than it gains."""
 
 
 class LabelError(RemoraError):
@@ -104,18 +111,29 @@ def churned(tables: Tables, as_of: int, definition: Definition, churn: Churn) ->
     return stake.with_columns(churned=(~stays).cast(pl.Float64))
 
 
-def realised_value(tables: Tables, as_of: int, source: ValueSource, horizon_days: int, measure: str) -> pl.DataFrame:
-    """customer_id, value: money over [as_of, as_of + horizon) of those who brought any."""
-    end = as_of + horizon_days * DAY
+def realised_value(
+    tables: Tables,
+    as_of: int,
+    source: ValueSource,
+    horizon_days: int,
+    measure: str,
+    annual_discount_rate: float = 0.0,
+) -> pl.DataFrame:
+    """customer_id, value: money over [as_of, as_of + horizon) of those who brought any, worth what it is at `as_of`.
+
+    Money that comes d days after `as_of` counts 1 / (1 + rate)^(d / 365.25) of its amount; a subscription is paid
+    evenly, day by day. Values that `labels` brings are taken as they are.
+    """
+    end, rate = as_of + horizon_days * DAY, log1p(annual_discount_rate) / YEAR_DAYS
     if source == "labels":
         return _collect(
             tables["labels"].filter(nw.col("as_of") == as_of).group_by("customer_id").agg(nw.col("value").max())
         )
     parts = []
     if source in ("transactions", "both"):
-        parts.append(_traded(tables["transactions"], as_of, end, measure))
+        parts.append(_traded(tables["transactions"], as_of, end, measure, rate))
     if source in ("subscriptions", "both"):
-        parts.append(_subscribed(tables["subscriptions"], as_of, end))
+        parts.append(_subscribed(tables["subscriptions"], as_of, end, rate))
     return pl.concat(parts).group_by("customer_id").agg(pl.col("value").sum()).sort("customer_id")
 
 
@@ -143,21 +161,37 @@ def _running(rows: Frame, start: int, end: int) -> Frame:
     return rows.filter((nw.col("started_at") <= end) & (ends.is_null() | (ends > start)))
 
 
-def _traded(lines: Frame, start: int, end: int, measure: str) -> pl.DataFrame:
+def _traded(lines: Frame, start: int, end: int, measure: str, rate: float) -> pl.DataFrame:
+    """What was bought less what was given back in [start, end), discounted by `rate`, in logarithms a day."""
     amount = nw.col("amount")
     if measure == "margin" and "gross_margin" in lines.collect_schema().names():
         amount = nw.col("gross_margin").fill_null(nw.col("amount"))
     inside = lines.filter(between(start, end, "occurred_at")).with_columns(value=amount.fill_null(0.0))
+    if rate:
+        inside = inside.with_columns(value=nw.col("value") * _worth(_days(nw.col("occurred_at") - start), rate))
     return _collect(inside.group_by("customer_id").agg(nw.col("value").sum()))
 
 
-def _subscribed(rows: Frame, start: int, end: int) -> pl.DataFrame:
-    """monthly_amount × months running inside [start, end)."""
+def _subscribed(rows: Frame, start: int, end: int, rate: float) -> pl.DataFrame:
+    """monthly_amount × months running inside [start, end), discounted by `rate`, in logarithms a day."""
     first = nw.max_horizontal(nw.col("started_at"), nw.col("started_at") * 0 + start)
     last = nw.min_horizontal(nw.col("ended_at").fill_null(end), nw.col("started_at") * 0 + end)
     months = (last - first).cast(nw.Float64) / (DAY * MONTH_DAYS)
-    paid = nw.when(months > 0.0).then(months * nw.col("monthly_amount").fill_null(0.0)).otherwise(0.0)
+    worth = months
+    if rate * (end - start) / DAY > NEGLIGIBLE:  # the integral of _worth over the days that it runs
+        paid_days = (_worth(_days(first - start), rate) - _worth(_days(last - start), rate)) / rate
+        worth = paid_days / MONTH_DAYS
+    paid = nw.when(months > 0.0).then(worth * nw.col("monthly_amount").fill_null(0.0)).otherwise(0.0)
     return _collect(rows.with_columns(value=paid).group_by("customer_id").agg(nw.col("value").sum()))
+
+
+def _worth(days: nw.Expr, rate: float) -> nw.Expr:
+    """What a coin in so many days is worth today."""
+    return (days * -rate).exp()
+
+
+def _days(time: nw.Expr) -> nw.Expr:
+    return time.cast(nw.Float64) / DAY
 
 
 def _ids(frame: Frame) -> pl.DataFrame:

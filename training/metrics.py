@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Values = npt.ArrayLike
-_SMALLEST = float(np.finfo(float).eps)
+SMALLEST = float(np.finfo(float).eps)
+"""How far log loss keeps probabilities off 0 and 1."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def log_loss(y: Values, p: Values, weights: Values | None = None) -> float:
     y, p, w = _aligned(y, p, weights)
     if not _are_probabilities(p):
         return np.nan
-    p = np.clip(p, _SMALLEST, 1 - _SMALLEST)
+    p = np.clip(p, SMALLEST, 1 - SMALLEST)
     return _mean(-(y * np.log(p) + (1 - y) * np.log(1 - p)), w)
 
 
@@ -166,7 +167,7 @@ def midranks(x: Floats, weights: Floats) -> Floats:
     if not len(x):
         return np.empty(0)
     order = np.argsort(x, kind="stable")
-    starts = _first_of_equals(x[order])
+    starts = first_of_equals(x[order])
     sizes = np.add.reduceat(weights[order], starts)
     ranks = np.empty(len(x))
     ranks[order] = np.repeat(np.cumsum(sizes) - sizes / 2, np.diff(np.append(starts, len(x))))
@@ -192,11 +193,12 @@ def _by_score(y: Floats, p: Floats, w: Floats) -> tuple[Floats, Floats]:
     if not len(p):
         return np.empty(0), np.empty(0)
     order = np.argsort(p, kind="stable")
-    starts = _first_of_equals(p[order])
+    starts = first_of_equals(p[order])
     return np.add.reduceat(w[order], starts)[::-1], np.add.reduceat((w * y)[order], starts)[::-1]
 
 
-def _first_of_equals(ordered: Floats) -> npt.NDArray[np.intp]:
+def first_of_equals(ordered: Floats) -> npt.NDArray[np.intp]:
+    """Where each distinct value of a sorted array begins; the array has at least one element."""
     return np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
 
 

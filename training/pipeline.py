@@ -1,76 +1,55 @@
-"""Training as a story: snapshots → fit → evaluate → a candidate, ready to be registered."""
+"""Training as a story: snapshots → fit → evaluate → refit → gate → a candidate, ready to be registered."""
 
 import datetime as dt
 import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import polars as pl
 
 from features.build import beginnings, build
-from features.clock import MONTH_DAYS, moment
 from features.engines import Source
 from features.point_in_time import known_before
 from features.settings import Settings
-from models.bundle import Bundle, ValueTexts, write_bundle
-from models.manifest import ChurnPart, ManifestParts, ValuePart
-from models.rules import DEFAULT_PACK, FittedComposite, RulePack, composite_score, fit_composite, load_pack
+from models.action import is_priced
+from models.bundle import Bundle, write_bundle
+from models.rules import FittedComposite, RulePack, fit_composite, load_pack
 from models.rules.apply import FittedRules
-from training.evaluate import (
-    LATER_PERIOD,
-    NOT_LATER,
-    ChurnReport,
-    Split,
-    ValueReport,
-    churn_baselines,
-    evaluate_churn,
-    evaluate_value,
-    value_baselines,
-)
-from training.fit import Fits, Roles, fit, importance, roles, training_counts
-from training.gate import GateDecision, gate, require_both, require_churners
-from training.labels import at_stake
-from training.metrics import Floats
+from training import assembly
+from training.candidate import Candidate
+from training.card import card
+from training.churn_choice import Tuned
+from training.evidence import bounds, earlier_cutoffs, gather
+from training.fit import Fits, Horizons, fit, fit_design, refitted, training_counts, with_rounds
+from training.gate import TooFewChurners, decide, require_both, require_churners
+from training.importance import importance
+from training.judging import at_stake, judge_churn, judge_profit, judge_value
+from training.labels import TABLE_OF, window_days
+from training.ladder import Rung, rung
+from training.refit import Refit, all_closed, as_served, older, widened
+from training.refit import decide as decide_refit
 from training.rules import fit_rules
 from training.snapshots import Snapshots, fit_population, steady, take
 from training.split import Plan
 from training.targets import Targets, targets
-
-RECENCY_OF = {
-    "no_purchase": "rfm_recency_days",
-    "inactive": "usage_recency_days",
-    "cancelled": "subscription_recency_days",
-}
-"""Definition → days since the latest event of its own table; `labelled` has no events."""
-
-SPEND: dict[str, tuple[tuple[str, float], ...]] = {
-    "transactions": tuple((f"rfm_amount_sum_{days}d", float(days)) for days in (365, 180, 90, 30)),
-    "subscriptions": (("subscription_amount", MONTH_DAYS),),
-}
-"""Value source → past spend and the days it covers, the longest window first: what the run rate continues."""
-
-REFERENCE_ROWS = 20_000
+from training.tune import Tuning, tune
 
 Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """A fitted model with everything that is known about it; `bundle` lies in a folder of its own."""
+class Run:
+    """What every step of one training reads: the tables until its date, settings, targets and rows."""
 
+    past: Source
     as_of: int
-    targets: Targets
+    settings: Settings
+    aims: Targets
+    rung: Rung
     snapshots: Snapshots
-    bundle: Bundle
-    churn: ChurnReport
-    value: ValueReport | None
-    decision: GateDecision
-    training_rows: int
-    training_churners: int
-    importance: dict[str, dict[str, float]]
+    horizons: Horizons
+    progress: Progress
 
 
 def train(
@@ -80,166 +59,165 @@ def train(
     created_at: dt.datetime,
     folder: Path | None = None,
     progress: Progress = lambda step: None,
+    *,
+    champion: Path | None = None,
+    tuned: Tuned | None = None,
+    tune_minutes: float | None = None,
 ) -> Candidate:
     """Train churn and value as of `as_of` (microseconds): nothing later is read. The bundle lands below `folder`.
 
-    Raises TooFewChurners before anything is fitted, SplitError and LabelError where data and settings do not fit.
+    `champion`: the folder of the bundle in service, to compare with. `tuned`: parameters of the trees instead of the
+    defaults; `tune_minutes`: a budget to search for them. Raises TooFewChurners before anything is fitted, SplitError
+    and LabelError where data and settings do not fit, ActionError where an action has half a price.
     """
-    past = source.until(as_of)
+    is_priced(settings.action)
+    run = _prepared(source.until(as_of), as_of, settings, progress)
+    tuning = _tuning(run, tune_minutes)
+    tuned = _parameters(run, tuning.parameters if tuning else tuned)
+    progress("fit")
+    fits = fit(run.snapshots, run.aims, run.horizons, run.rung.kind == "trees", tuned, _spend_is_value(run))
+    place = folder or Path(tempfile.mkdtemp(prefix="remora-"))
+    packer = _packer(run, place, created_at)
+    draft = packer.write("draft", fits)
+    progress("evaluate")
+    candidate = _judged(run, packer, draft, fits, tuned, champion)
+    progress("refit")
+    refit, served = _refit(run, fits, tuned)
+    candidate = replace(candidate, refit=refit, tuning=tuning, tuned=dict(tuned))
+    metrics = {"importance": candidate.importance, "roc_auc": candidate.churn.model.roc_auc.model_dump()}
+    told = card(candidate, settings, chosen=candidate.chosen, groups=candidate.evidence.groups)
+    return replace(candidate, bundle=packer.write("bundle", served, metrics | {"refit": refit.refit}, told))
+
+
+def horizons_of(aims: Targets, settings: Settings) -> Horizons:
+    """Days of the windows; labels of one's own close after the churn horizon."""
+    window = window_days(aims.definition, settings.churn) or settings.churn.horizon_days
+    return Horizons(window, settings.churn.horizon_days, settings.value_horizon_days)
+
+
+def _prepared(past: Source, as_of: int, settings: Settings, progress: Progress) -> Run:
+    """Targets, the rung that they can carry, and the rows at every cut-off."""
     progress("labels")
     aims = targets(past, as_of, settings)
-    churners, stayers = training_counts(aims.outcomes, aims.churn)
-    require_churners(churners, settings.gate.min_churners)
-    require_both(churners, stayers)
-    pack = load_pack(settings.rules.pack)
+    step = _rung(aims, settings)
     fitted = fit_population(past, aims.churn.calibration, aims.definition, settings)
     snapshots = take(past, aims, fitted, settings, lambda step: progress(f"features {step}"))
-    progress("fit")
-    fits = fit(snapshots, aims)
-    composite = fit_composite(_population(snapshots, aims.churn), pack, settings.company.currency)
-    place = folder or Path(tempfile.mkdtemp(prefix="remora-"))
-    today = steady(build(past.tables, as_of, snapshots.fitted))
-    progress("rules")
-    learnt = fit_rules(past.tables, today, as_of, pack, settings, snapshots.fitted, composite)
-    begins = beginnings(known_before(past.tables, as_of))
-    parts = _parts(as_of, aims, snapshots, fits, learnt, begins, settings)
-    files = _files(fits, _reference(today, past, as_of, snapshots, aims, settings), settings, created_at)
-    draft = write_bundle(place / "draft", parts, **files)
-    progress("evaluate")
-    churn = judge_churn(draft, snapshots, aims, composite, pack)
-    value = judge_value(draft, snapshots, aims, settings)
-    gains = _importance(fits, snapshots)
-    metrics = {"gain": gains, "roc_auc": churn.model.roc_auc.model_dump()}
-    bundle = write_bundle(place / "bundle", parts.model_copy(update={"metrics": metrics}), **files)
-    training = _dealt(snapshots, aims.churn).training
-    decision = gate(churn, churners, settings.gate)
-    return Candidate(as_of, aims, snapshots, bundle, churn, value, decision, training.height, churners, gains)
+    return Run(past, as_of, settings, aims, step, snapshots, horizons_of(aims, settings), progress)
 
 
-def judge_churn(
-    bundle: Bundle, snapshots: Snapshots, aims: Targets, composite: FittedComposite, pack: RulePack
-) -> ChurnReport:
-    """The bundle's churn probabilities on the test rows, next to the recency rule and the composite score."""
-    test = _dealt(snapshots, aims.churn).test
-    days = test[RECENCY_OF[aims.definition]].to_numpy() if aims.definition in RECENCY_OF else None
-    score = composite_score(test, composite, pack)["composite_score"].cast(pl.Float64).to_numpy()
-    baselines = churn_baselines(days, score, bundle.manifest.churn.base_rate, test.height)
-    predicted = bundle.predict(bundle.matrix(test)).churn_probability
-    return evaluate_churn(
-        test["churned"].to_numpy(), predicted, baselines, test["customer_id"].to_numpy(), *_split(aims.churn)
-    )
+def _rung(aims: Targets, settings: Settings) -> Rung:
+    """How much model the training rows can carry; raises TooFewChurners where that is none."""
+    churners, stayers, customers = training_counts(aims.outcomes, aims.churn)
+    require_churners(churners, settings.gate.min_churners)
+    require_both(churners, stayers)
+    found = rung(churners, stayers, customers, settings.gate.min_churners)
+    if found.kind == "rules":
+        raise TooFewChurners(f"refused: {found.why}; check the [churn] definition, or lower [gate] min_churners")
+    return found
 
 
-def judge_value(bundle: Bundle, snapshots: Snapshots, aims: Targets, settings: Settings) -> ValueReport | None:
-    """The bundle's expected value on the test rows at stake, next to the run rate; None without value data."""
-    if aims.value is None or aims.value_source is None:
+def _tuning(run: Run, minutes: float | None) -> Tuning | None:
+    """A search for parameters of the trees, where there is a budget for one."""
+    if minutes is None:
         return None
-    rows = snapshots.rows.filter(pl.col("value").is_not_null() & pl.col("at_stake"))
-    test = roles(rows, aims.value).test
-    predicted = bundle.predict(bundle.matrix(test)).expected_value
-    assert predicted is not None
-    baselines = {}
-    if aims.value_source != "labels":
-        baselines = value_baselines(*past_spend(test, aims.value_source), settings.value_horizon_days)
-    return evaluate_value(
-        test["value"].to_numpy(),
-        predicted,
-        baselines,
-        test["customer_id"].to_numpy(),
-        *_split(aims.value),
-        unit=settings.company.currency or "",
+    return tune(
+        run.snapshots, run.aims.churn, run.horizons.window, run.settings.home, minutes=minutes,
+        progress=lambda trial: run.progress(f"tune {trial}"),
+    )  # fmt: skip
+
+
+def _parameters(run: Run, tuned: Tuned | None) -> Tuned:
+    """Parameters of the trees that are not the defaults; with `[trees] early_stopping` their number too."""
+    if not run.settings.trees.early_stopping or "rounds" in (tuned or {}):
+        return dict(tuned or {})
+    design = fit_design(run.snapshots, run.aims.churn, run.aims.churn.calibration, run.horizons)
+    return with_rounds(run.snapshots, run.aims.churn, design, tuned)
+
+
+@dataclass(frozen=True)
+class Packer:
+    """Everything that goes into a bundle beside the models."""
+
+    run: Run
+    place: Path
+    created_at: dt.datetime
+    pack: RulePack
+    composite: FittedComposite
+    learnt: FittedRules
+    reference: pl.DataFrame
+
+    def write(self, name: str, fits: Fits, metrics: dict[str, object] | None = None, card: str = "") -> Bundle:
+        """The bundle of `fits`, in the folder `name`."""
+        run = self.run
+        begins = beginnings(known_before(run.past.tables, run.as_of))
+        parts = assembly.parts(run.as_of, run.aims, run.snapshots, fits, self.learnt, begins, run.settings)
+        files = assembly.files(fits, self.reference, run.settings, self.created_at)
+        return write_bundle(self.place / name, parts.model_copy(update={"metrics": metrics or {}}), card=card, **files)
+
+
+def _packer(run: Run, place: Path, created_at: dt.datetime) -> Packer:
+    """Learn the rules on everyone known today."""
+    run.progress("rules")
+    tables, settings, snapshots = run.past.tables, run.settings, run.snapshots
+    pack = load_pack(settings.rules.pack)
+    composite = fit_composite(_population(snapshots, run.aims.churn), pack, settings.company.currency)
+    today = steady(build(tables, run.as_of, snapshots.fitted))
+    learnt = fit_rules(tables, today, run.as_of, pack, settings, snapshots.fitted, composite)
+    reference = assembly.reference(today, run.past, run.as_of, snapshots, run.aims, settings)
+    return Packer(run, place, created_at, pack, composite, learnt, reference)
+
+
+def _judged(run: Run, packer: Packer, draft: Bundle, fits: Fits, tuned: Tuned, champion: Path | None) -> Candidate:
+    """The draft on the test rows, beside the baselines; its recipe at earlier cut-offs; and the gate's word."""
+    snapshots, aims, settings = run.snapshots, run.aims, run.settings
+    members, zone = fits.churn.members, settings.company.zone
+    churn = judge_churn(draft, snapshots, aims, members, packer.composite, packer.pack, zone)
+    value = judge_value(draft, snapshots, aims, run.past.tables, settings)
+    procedure = as_served(snapshots, aims, run.horizons, fits.churn.recipe, tuned)
+    earlier = earlier_cutoffs(snapshots, aims, run.horizons.window, procedure, settings)
+    evidence = gather(churn, draft, run.past, snapshots, aims, settings, earlier, champion)
+    training = at_stake(snapshots, aims.churn).training
+    return Candidate(
+        as_of=run.as_of,
+        targets=aims,
+        snapshots=snapshots,
+        rung=run.rung,
+        fits=fits,
+        bundle=draft,
+        churn=churn,
+        value=value,
+        evidence=evidence,
+        decision=decide(evidence, bounds(settings)),
+        training_rows=training.height,
+        training_churners=int(training["churned"].sum()),
+        importance=importance(draft),
+        profit=judge_profit(draft, snapshots, aims, settings),
     )
 
 
-def past_spend(rows: pl.DataFrame, source: str) -> tuple[Floats, float]:
-    """Spend over the longest window that is known, and its days; both sources are scaled and added up."""
-    names = ("transactions", "subscriptions") if source == "both" else (source,)
-    found = [_longest(rows, SPEND[name]) for name in names]
-    days = found[0][1]
-    return np.sum([spend * days / window for spend, window in found], axis=0), days
+def _refit(run: Run, fits: Fits, tuned: Tuned) -> tuple[Refit, Fits]:
+    """Whether the churn model is fitted again on every closed window, and what is served: the same, or the refit."""
+    plan, every, aims = run.aims.churn, run.settings.snapshots.every_days, run.aims
+    if aims.definition == "labelled" or not plan.later_period:
+        return Refit(refit=False, why="not refitted: no newer window has closed since"), fits
+    table = TABLE_OF[aims.definition]
+    begins = beginnings({table: run.past.tables[table]})[table]
+    wide = widened(run.snapshots, run.past, aims, older(plan, run.horizons.window, every, begins), run.settings)
+    procedure = as_served(wide, aims, run.horizons, fits.churn.recipe, tuned)
+    found = decide_refit(wide.rows.filter(pl.col("at_stake")), plan, run.horizons.window, procedure)
+    if not found.refit:
+        return found, fits
+    closed = all_closed(plan, every)
+    newer = widened(run.snapshots, run.past, aims, closed.training, run.settings)
+    return found, refitted(fits, newer, replace(aims, churn=closed), tuned)
 
 
-def _longest(rows: pl.DataFrame, windows: tuple[tuple[str, float], ...]) -> tuple[Floats, float]:
-    name, days = next((w for w in windows if rows[w[0]].is_not_null().any()), windows[-1])
-    return rows[name].fill_null(0.0).to_numpy(), days
-
-
-def _parts(
-    as_of: int,
-    aims: Targets,
-    snapshots: Snapshots,
-    fits: Fits,
-    learnt: FittedRules,
-    begins: Mapping[str, int],
-    settings: Settings,
-) -> ManifestParts:
-    churn = settings.churn
-    return ManifestParts(
-        as_of=moment(as_of).astimezone(settings.company.zone),
-        churn=ChurnPart(
-            definition=aims.definition,
-            horizon_days=churn.horizon_days,
-            base_rate=fits.base_rate,
-            active_within_days=churn.active_within_days,
-            grace_days=churn.grace_days,
-            calibration=fits.calibration,
-        ),
-        value=_value_part(fits, aims, settings),
-        features=snapshots.columns,
-        fitted={
-            **learnt.model_dump(mode="json"),
-            "static": list(snapshots.fitted.static),
-            "begins": dict(begins),
-        },
-    )
-
-
-def _files(fits: Fits, reference: pl.DataFrame, settings: Settings, created_at: dt.datetime) -> dict[str, Any]:
-    """What a bundle holds beside its manifest: the keyword arguments of `write_bundle`."""
-    value = ValueTexts(fits.value.any, fits.value.amount, fits.value.retained) if fits.value else None
-    pack = (settings.rules.pack or DEFAULT_PACK).read_text(encoding="utf-8")
-    return {"churn": fits.churn, "value": value, "pack": pack, "reference": reference, "created_at": created_at}
-
-
-def _value_part(fits: Fits, aims: Targets, settings: Settings) -> ValuePart | None:
-    if fits.interval is None or aims.value_source is None:
-        return None
-    return ValuePart(
-        source=aims.value_source,
-        measure=settings.value.measure,
-        horizon_days=settings.value_horizon_days,
-        interval=fits.interval,
-    )
-
-
-def _reference(
-    today: pl.DataFrame, past: Source, as_of: int, snapshots: Snapshots, aims: Targets, settings: Settings
-) -> pl.DataFrame:
-    """Of `today`, everyone's features as of `as_of`, those at stake: what has changed since then is drift."""
-    wide = today
-    if aims.definition != "labelled":
-        stake = at_stake(past.tables, as_of, aims.definition, settings.churn)
-        wide = wide.join(stake, on="customer_id", how="semi")
-    names = [column.name for column in snapshots.columns]
-    return wide.select(names).sample(n=min(REFERENCE_ROWS, wide.height), seed=0)
+def _spend_is_value(run: Run) -> bool:
+    """Whether value is the spend that a rhythm of purchases expects: all revenue of transactions, not discounted."""
+    value = run.settings.value
+    return run.aims.value_source == "transactions" and value.measure == "revenue" and value.annual_discount_rate == 0
 
 
 def _population(snapshots: Snapshots, plan: Plan) -> pl.DataFrame:
     """Everyone known at the latest training cut-off: what the composite score is fitted on."""
     return snapshots.rows.filter(pl.col("as_of") == plan.calibration)
-
-
-def _dealt(snapshots: Snapshots, plan: Plan) -> Roles:
-    return roles(snapshots.rows.filter(pl.col("at_stake")), plan)
-
-
-def _split(plan: Plan) -> tuple[Split, str]:
-    test = f"{moment(plan.test):%Y-%m-%d}"
-    if plan.later_period:
-        return LATER_PERIOD, f"tested on everyone at {test}, after an embargo of one window"
-    return NOT_LATER, f"history has no room for an embargo: tested on the fifth of customers set aside, at {test}"
-
-
-def _importance(fits: Fits, snapshots: Snapshots) -> dict[str, dict[str, float]]:
-    found = {"churn": importance(fits.churn, snapshots.columns)}
-    return found | ({"value": importance(fits.value.amount, snapshots.columns)} if fits.value else {})

@@ -1,45 +1,49 @@
-"""Evaluation reports as tables for the terminal: the model first, what it has to beat below it."""
+"""Evaluation reports as tables for the terminal: metric by metric, the model first, what it has to beat below it."""
 
+from collections.abc import Iterator, Mapping
+
+from rich import box
 from rich.table import Table
 
 from training.bootstrap import LEVEL, Interval
-from training.evaluate import ChurnReport, ChurnScore, ValueReport, ValueScore
+from training.reports import ChurnReport, ChurnScore, ValueReport, ValueScore
 
 UNKNOWN = "—"
-_INTERVAL = f"  {LEVEL:.0%} interval".replace("%", " %")
-_SCORE_ROWS = [_INTERVAL, "model is above by", _INTERVAL]
-CHURN_ROWS = [
-    "ROC AUC",
-    *_SCORE_ROWS,
-    "average precision",
-    "lift, top 10 %",
-    "Brier score",
-    "log loss",
-    "calibration error",
-    "predicted / actual",
-]
-VALUE_ROWS = ["normalised Gini", *_SCORE_ROWS, "Spearman", "mean error{unit}", "predicted / actual"]
+_INTERVAL = f"{LEVEL:.0%} interval".replace("%", " %")
+_HEADINGS = [_INTERVAL, "model − it", _INTERVAL]
+_MODEL = "model"
+
+CHURN_ROWS = {
+    "roc_auc": ("ROC AUC", 3),
+    "average_precision": ("average precision", 3),
+    "lift_top_decile": ("lift, top 10 %", 2),
+    "brier_score": ("Brier score", 4),
+    "log_loss": ("log loss", 4),
+    "calibration_error": ("calibration error", 3),
+    "total_ratio": ("predicted / actual", 2),
+}
+"""Metric → its name for people, and decimals."""
+
+VALUE_ROWS = {
+    "normalised_gini": ("normalised Gini", 3),
+    "spearman": ("Spearman", 3),
+    "mae": ("mean error{unit}", 2),
+    "total_ratio": ("predicted / actual", 2),
+}
 
 
 def churn_table(report: ChurnReport) -> Table:
-    """A column a score, a row a metric; the interval of a number stands below it."""
+    """A section a metric, a row a score: the number, its interval, and how far the model is above it for sure."""
     title = f"Churn: {report.churners:,} churners among {report.rows:,} rows of {report.customers:,} customers"
-    scores = {"model": report.model, **report.baselines}
-    table = _table(title, _tested_on(report), ["metric", *scores])
-    for line in zip(CHURN_ROWS, *map(_churn_cells, scores.values()), strict=True):
-        table.add_row(*line)
-    return table
+    table = _table(title, _tested_on(report), ["metric", "", *_HEADINGS])
+    return _filled(table, {_MODEL: report.model, **report.baselines}, CHURN_ROWS, "")
 
 
 def value_table(report: ValueReport) -> Table:
-    """A column a prediction, a row a metric; the interval of a number stands below it."""
+    """A section a metric, a row a prediction: the number, its interval, and how far the model is above it for sure."""
     title = f"Value: {report.rows:,} rows of {report.customers:,} customers"
-    scores = {"model": report.model, **report.baselines}
-    table = _table(title, _tested_on(report), ["metric", *scores])
-    names = [name.format(unit=_unit(report)) for name in VALUE_ROWS]
-    for line in zip(names, *map(_value_cells, scores.values()), strict=True):
-        table.add_row(*line)
-    return table
+    table = _table(title, _tested_on(report), ["metric", "", *_HEADINGS])
+    return _filled(table, {_MODEL: report.model, **report.baselines}, VALUE_ROWS, _unit(report))
 
 
 def decile_table(report: ValueReport) -> Table:
@@ -49,16 +53,98 @@ def decile_table(report: ValueReport) -> Table:
     table = _table("Value by decile of prediction (1 = highest)", _tested_on(report), headings)
     for row in report.deciles:
         ratio = row.total_predicted / row.total_actual if row.total_actual > 0 else None
-        cells = (f"{row.rows:,}", f"{row.mean_predicted:,.2f}", f"{row.mean_actual:,.2f}", _number(ratio, 2))
+        cells = (f"{row.rows:,}", f"{row.mean_predicted:,.2f}", f"{row.mean_actual:,.2f}", number(ratio, 2))
         table.add_row(str(row.decile), *cells)
     return table
 
 
+def cutoff_table(report: ChurnReport) -> Table:
+    """Is it stable? Each test cut-off by itself, next to the rule that the gate compares with."""
+    rule = report.rule or "no rule"
+    headings = ["cut-off", "rows", "churned", "ROC AUC", _INTERVAL, rule, f"above the {rule}", "calibration error"]
+    table = _table("Churn by test cut-off", _tested_on(report), headings)
+    for each in report.by_cutoff:
+        against, gap = each.baselines.get(rule), each.differences.get(rule)
+        table.add_row(
+            f"{each.as_of}",
+            f"{each.rows:,}",
+            number(each.churners / each.rows, 3),
+            *_cells(each.roc_auc, 3),
+            number(against.estimate if against else None, 3),
+            span(gap, 3, "+"),
+            number(each.calibration_error.estimate, 3),
+        )
+    return table
+
+
+def four_way_table(report: ChurnReport) -> Table:
+    """Where is it good? Customers and periods that the model has seen, and those that it has not."""
+    headings = ["rows", "number", "churned", "ROC AUC", _INTERVAL, "calibration error", "value: Gini"]
+    table = _table("Seen and unseen customers and periods", _tested_on(report), headings)
+    for each in report.four_way:
+        gini = each.normalised_gini.estimate if each.normalised_gini else None
+        error = number(each.calibration_error.estimate, 3)
+        rate = number(each.churners / each.rows, 3)
+        table.add_row(each.name, f"{each.rows:,}", rate, *_cells(each.roc_auc, 3), error, number(gini, 3))
+    return table
+
+
+def number(value: float | None, digits: int, sign: str = "") -> str:
+    """A number in `digits` decimals; a dash for the unknown."""
+    return UNKNOWN if value is None else f"{value:{sign},.{digits}f}"
+
+
+def span(interval: Interval | None, digits: int, sign: str = "") -> str:
+    """`0.752 to 0.809`; a dash for the unknown, nothing where there is nothing to say."""
+    if interval is None:
+        return ""
+    if interval.low is None:
+        return UNKNOWN
+    return f"{number(interval.low, digits, sign)} to {number(interval.high, digits, sign)}"
+
+
+def _filled(
+    table: Table,
+    scores: Mapping[str, ChurnScore] | Mapping[str, ValueScore],
+    metrics: Mapping[str, tuple[str, int]],
+    unit: str,
+) -> Table:
+    for metric, (name, digits) in metrics.items():
+        table.add_section()
+        table.add_row(f"[bold]{name.format(unit=unit)}")
+        for row in _rows(scores, metric, digits):
+            table.add_row(*row)
+    return table
+
+
+def _rows(
+    scores: Mapping[str, ChurnScore] | Mapping[str, ValueScore], metric: str, digits: int
+) -> Iterator[tuple[str, ...]]:
+    """One row for each score that has the metric; the model's own has no difference."""
+    for name, score in scores.items():
+        if metric in score.intervals:
+            gap = score.differences.get(metric)
+            above = number(gap.estimate, digits, "+") if gap else ""
+            yield f" {name}", *_cells(score.intervals[metric], digits), above, span(gap, digits, "+")
+
+
+def _cells(interval: Interval, digits: int) -> tuple[str, str]:
+    return number(interval.estimate, digits), span(interval, digits)
+
+
 def _table(title: str, caption: str, headings: list[str]) -> Table:
-    table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
+    table = Table(
+        title=title,
+        caption=caption,
+        title_justify="left",
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
     table.add_column(headings[0], no_wrap=True)
     for heading in headings[1:]:
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=heading == _INTERVAL)
     return table
 
 
@@ -70,27 +156,3 @@ def _tested_on(report: ChurnReport | ValueReport) -> str:
 
 def _unit(report: ValueReport) -> str:
     return f", {report.unit}" if report.unit else ""
-
-
-def _churn_cells(score: ChurnScore) -> list[str]:
-    cells = [*_interval_cells(score.roc_auc), *_interval_cells(score.difference, sign="+")]
-    cells += [_number(score.average_precision, 3), _number(score.lift_top_decile, 2)]
-    cells += [_number(score.brier_score, 4), _number(score.log_loss, 4)]
-    return [*cells, _number(score.calibration_error, 3), _number(score.total_ratio, 2)]
-
-
-def _value_cells(score: ValueScore) -> list[str]:
-    cells = [*_interval_cells(score.normalised_gini), *_interval_cells(score.difference, sign="+")]
-    return [*cells, _number(score.spearman, 3), _number(score.mae, 2), _number(score.total_ratio, 2)]
-
-
-def _interval_cells(interval: Interval | None, sign: str = "") -> tuple[str, str]:
-    """`0.781` and `0.752 to 0.809`; both empty where there is nothing to compare."""
-    if interval is None:
-        return "", ""
-    low, high = _number(interval.low, 3, sign), _number(interval.high, 3, sign)
-    return _number(interval.estimate, 3, sign), f"{low} to {high}"
-
-
-def _number(number: float | None, digits: int, sign: str = "") -> str:
-    return UNKNOWN if number is None else f"{number:{sign},.{digits}f}"

@@ -4,14 +4,14 @@ import contextlib
 import json
 import os
 import shutil
-import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
+from pydantic import ValidationError
 
 from features import catalog
 from features.clock import moment, now
@@ -20,15 +20,18 @@ from features.errors import RemoraError
 from features.point_in_time import Tables
 from features.settings import Settings
 from models.manifest import BundleError, read_manifest, verify_files
+from training.candidate import Candidate
 from training.evaluate import flat_metrics
-from training.pipeline import Candidate
 from training.plots import save_plots
+from training.repeat import Provenance, RepeatError, provenance
+from training.tune import TrialRecord, Tuning
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 MODEL, EXPERIMENT, CHAMPION = "remora", "remora", "champion"
 PASSED, REFUSALS, BUNDLE_ID = "gate.passed", "gate.refusals", "bundle.id"
+PROVENANCE, PARENT = "provenance.json", "mlflow.parentRunId"
 
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -56,17 +59,51 @@ class Version:
     champion: bool = False
 
 
-def record(candidate: Candidate, tables: Tables, settings: Settings) -> Version:
-    """Log a training as one run (parameters, fingerprint, commit, metrics, plots, bundle) and register its bundle."""
+def record(
+    candidate: Candidate,
+    tables: Tables,
+    settings: Settings,
+    place: str = "",
+    tuned: Mapping[str, int | float] | None = None,
+    tuning: Tuning | None = None,
+) -> Version:
+    """Log a training as one run (parameters, provenance, metrics, plots, bundle) and register its bundle.
+
+    `place` is where the data came from (`Source.place`), `tuned` the parameters that were not the defaults; the trials
+    of `tuning`, where they came of one, become runs below this one.
+    """
     client = _client(settings.home)
     run = client.create_run(_experiment(client), run_name=candidate.bundle.id)
     run_id = run.info.run_id
-    _log(client, run_id, _parameters(candidate, settings), _metrics(candidate))
+    made = _provenance(candidate, tables, settings, place, tuned)
+    _log(client, run_id, _parameters(candidate, settings, made), _metrics(candidate, tuning))
     with tempfile.TemporaryDirectory() as folder:
-        _artifacts(Path(folder), candidate, tables)
+        _artifacts(Path(folder), candidate, made, tuning)
         client.log_artifacts(run_id, folder)
+    for trial in tuning.trials if tuning else ():
+        _log_trial(client, run_id, trial)
     client.set_terminated(run_id)
     return _register(client, run_id, candidate)
+
+
+def like(home: Path, run_id: str) -> Provenance:
+    """What a run rested on. Raises RegistryError where there is no such run, or it was made without a provenance."""
+    from mlflow.exceptions import MlflowException
+
+    client = _client(home)
+    try:
+        client.get_run(run_id)
+    except MlflowException:
+        runs = ", ".join(found.run_id for found in versions(home)) or "none"
+        raise RegistryError(f"run {run_id}: not in the record; there are {runs}") from None
+    with tempfile.TemporaryDirectory() as folder:
+        if PROVENANCE not in {file.path for file in client.list_artifacts(run_id)}:
+            raise RegistryError(f"run {run_id}: holds no {PROVENANCE}: no training, or one of an older Remora")
+        text = Path(client.download_artifacts(run_id, PROVENANCE, folder)).read_text(encoding="utf-8")
+    try:
+        return Provenance.model_validate_json(text)
+    except ValidationError as error:
+        raise RepeatError(f"run {run_id}: {PROVENANCE} is of another Remora: {error.errors()[0]['msg']}") from None
 
 
 def versions(home: Path) -> list[Version]:
@@ -169,7 +206,23 @@ def _experiment(client: "MlflowClient") -> str:
     return str(found.experiment_id)
 
 
-def _parameters(candidate: Candidate, settings: Settings) -> dict[str, Any]:
+def _log_trial(client: "MlflowClient", parent: str, trial: TrialRecord) -> None:
+    """One trial as a run below the training's; without a log loss it was cut short."""
+    run = client.create_run(_experiment(client), tags={PARENT: parent}, run_name=f"trial {trial.number}")
+    metrics = {"seconds": trial.seconds} | ({} if trial.value is None else {"log_loss": trial.value})
+    _log(client, run.info.run_id, dict(trial.parameters), metrics)
+    client.set_terminated(run.info.run_id)
+
+
+def _provenance(
+    candidate: Candidate, tables: Tables, settings: Settings, place: str, tuned: Mapping[str, int | float] | None
+) -> Provenance:
+    bundle = candidate.bundle
+    as_of = moment(candidate.as_of).astimezone(settings.company.zone)
+    return provenance(settings, as_of, place, fingerprint(tables), bundle.pack_text, bundle.id, tuned)
+
+
+def _parameters(candidate: Candidate, settings: Settings, made: Provenance) -> dict[str, Any]:
     aims = candidate.targets
     sections = settings.model_dump(mode="json", include={"churn", "value", "snapshots", "profile", "features", "gate"})
     flat = {f"{section}.{name}": value for section, values in sections.items() for name, value in values.items()}
@@ -181,7 +234,10 @@ def _parameters(candidate: Candidate, settings: Settings) -> dict[str, Any]:
         "cutoffs.test": _day(aims.churn.test, settings),
         "split": candidate.churn.split,
         "features.count": len(candidate.snapshots.columns),
-        "git.commit": _commit(),
+        "git.commit": made.commit,
+        "git.changed": made.changed,
+        "seed": made.seed,
+        **{f"tuned.{name}": value for name, value in made.tuned.items()},
     }
 
 
@@ -189,24 +245,27 @@ def _day(cutoff: int, settings: Settings) -> str:
     return f"{moment(cutoff).astimezone(settings.company.zone):%Y-%m-%d}"
 
 
-def _metrics(candidate: Candidate) -> dict[str, float]:
+def _metrics(candidate: Candidate, tuning: Tuning | None) -> dict[str, float]:
     metrics = {f"churn.{name}": number for name, number in flat_metrics(candidate.churn).items()}
     if candidate.value:
         metrics |= {f"value.{name}": number for name, number in flat_metrics(candidate.value).items()}
+    if tuning:
+        metrics |= {"tuning.default": tuning.default, "tuning.best": tuning.best, "tuning.seconds": tuning.seconds}
     counts = {"training.rows": candidate.training_rows, "training.churners": candidate.training_churners}
     return metrics | {name: float(number) for name, number in counts.items()}
 
 
-def _artifacts(folder: Path, candidate: Candidate, tables: Tables) -> None:
+def _artifacts(folder: Path, candidate: Candidate, made: Provenance, tuning: Tuning | None) -> None:
     shutil.copytree(candidate.bundle.folder, folder / "bundle")
     plots = folder / "plots"
     importances = candidate.importance
     save_plots(plots, candidate.churn, candidate.value, importances.get("churn"), importances.get("value"))
-    (folder / "churn.json").write_text(candidate.churn.model_dump_json(indent=2))
-    if candidate.value:
-        (folder / "value.json").write_text(candidate.value.model_dump_json(indent=2))
+    reports = {"churn.json": candidate.churn, "value.json": candidate.value, "tuning.json": tuning, PROVENANCE: made}
+    for name, report in reports.items():
+        if report is not None:
+            (folder / name).write_text(report.model_dump_json(indent=2), encoding="utf-8")
     notes = {
-        "data": fingerprint(tables),
+        "data": made.data,
         "left_out": dict(candidate.snapshots.left_out),
         "warnings": list(candidate.targets.warnings),
         "gate": {"passed": candidate.decision.passed, "refusals": list(candidate.decision.refusals)},
@@ -239,13 +298,3 @@ def _version(found: Any, champion: str | None) -> Version:
 def _champion(client: "MlflowClient") -> str | None:
     aliases = client.get_registered_model(MODEL).aliases
     return str(aliases[CHAMPION]) if CHAMPION in aliases else None
-
-
-def _commit() -> str:
-    """The commit of the running code; "unknown" outside a checkout, and without git."""
-    where = Path(__file__).parent
-    try:
-        found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=where, capture_output=True, text=True, check=False)
-    except OSError:
-        return "unknown"
-    return found.stdout.strip() or "unknown"

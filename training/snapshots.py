@@ -93,8 +93,9 @@ def _with_outcomes(
     )
     if targets.value is None or targets.value_source is None or as_of > targets.value.test:
         return rows.with_columns(value=pl.lit(None, pl.Float64))
+    counted, horizon = settings.value, settings.value_horizon_days
     value = realised_value(
-        source.tables, as_of, targets.value_source, settings.value_horizon_days, settings.value.measure
+        source.tables, as_of, targets.value_source, horizon, counted.measure, counted.annual_discount_rate
     )
     return rows.join(value, on="customer_id", how="left").with_columns(pl.col("value").fill_null(0.0))
 

@@ -43,7 +43,7 @@ bundle = Bundle.load(Path(sys.argv[1]))
 async def predict(request):
     features = (await request.json())["customers"][0]["features"]
     row = np.array([[np.nan if v is None or isinstance(v, str) else v for v in features.values()]], dtype=np.float32)
-    return JSONResponse({"churn_probability": bundle.churn.predict_one(row)})
+    return JSONResponse({"churn_probability": bundle.churn.trees.predict_one(row)})
 
 uvicorn.run(Starlette(routes=[Route("/v1/predict", predict, methods=["POST"])]), port=int(sys.argv[2]),
             log_level="error", access_log=False)

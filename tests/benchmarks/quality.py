@@ -15,14 +15,11 @@ import polars as pl
 from features.clock import micros, now, start_of
 from features.engines import Source, open_source
 from features.settings import Settings, load_settings
-from models.booster import Booster
-from models.matrix import to_matrix
-from models.predicted import calibrate
 from training.bootstrap import Interval
 from training.evaluate import NOT_LATER, ChurnReport, ValueReport, churn_baselines, evaluate_churn
 from training.fit import fit, roles
 from training.gate import TooFewChurners
-from training.pipeline import train
+from training.pipeline import horizons_of, train
 from training.snapshots import fit_population, take
 from training.split import FOLDS
 from training.targets import targets
@@ -98,10 +95,11 @@ def cross_validate(source: Source, as_of: int, settings: Settings) -> ChurnRepor
     parts = []
     for turn in range(FOLDS):
         rows = snapshots.rows.with_columns(fold=(pl.col("fold") + turn) % FOLDS)
-        fits = fit(replace(snapshots, rows=rows), aims)
+        turned = replace(snapshots, rows=rows)
+        fits = fit(turned, replace(aims, value=None), horizons_of(aims, settings))
         test = roles(rows, aims.churn).test
-        raw = Booster.from_text(fits.churn).predict(to_matrix(test, snapshots.columns))
-        parts.append(test.select("customer_id", "churned").with_columns(p=calibrate(raw, fits.calibration)))
+        probability = fits.churn.model(fits.design).probability(fits.design.matrix(test))
+        parts.append(test.select("customer_id", "churned").with_columns(p=probability))
     tested = pl.concat(parts)
     y, p = tested["churned"].to_numpy(), tested["p"].to_numpy()
     baselines = churn_baselines(None, None, float(np.mean(y)), len(y))

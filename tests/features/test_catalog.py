@@ -3,7 +3,23 @@
 import polars as pl
 import pytest
 
-from features.catalog import FEW, NEVER, NONE, UNKNOWN, UnknownFeature, describe, kinds, phrase, split_window, table
+from features.catalog import (
+    FAMILIES,
+    FEW,
+    NEVER,
+    NONE,
+    UNKNOWN,
+    UnknownFeature,
+    describe,
+    family_label,
+    family_of,
+    kinds,
+    phrase,
+    split_window,
+    table,
+    usual,
+)
+from features.language import translator
 
 
 @pytest.mark.parametrize(("name", "needs"), [
@@ -56,3 +72,41 @@ def test_kinds_and_table() -> None:
 
 def test_a_missing_value_says_why() -> None:
     assert phrase("rfm_recency_days", None).endswith(f": {NEVER}")
+
+
+@pytest.mark.parametrize(("name", "value", "words", "chinese"), [
+    ("rhythm_alive", 0.314, "by the rhythm of purchases, 31% likely to be a customer still",
+     "按购买节奏，仍是客户的可能性为31%"),
+    ("rhythm_no_purchase", 0.5, "by the rhythm of purchases, 50% likely to buy nothing this period",
+     "按购买节奏，本期不购买的可能性为50%"),
+    ("rhythm_purchases", 2.25, "by the rhythm of purchases, 2.2 purchases expected this period",
+     "按购买节奏，本期预计购买2.2次"),
+    ("rhythm_value", 1234.5, "by the rhythm of purchases, a spend of 1,234 expected this period",
+     "按购买节奏，本期预计消费额为1,234"),
+])  # fmt: skip
+def test_what_the_rhythm_of_purchases_says(name: str, value: float, words: str, chinese: str) -> None:
+    assert phrase(name, value) == words
+    assert phrase(name, value, "zh") == chinese
+    assert family_of(name) == "rhythm"
+    assert phrase(name, None).endswith(": no purchases to go by")
+
+
+@pytest.mark.parametrize(("name", "normal", "own", "words"), [
+    ("rfm_recency_days", 21.4, True, "usually every 21 days"),
+    ("usage_recency_days", 1.5, True, "usually every 1.5 days"),
+    ("rfm_recency_days", 40.0, False, "typical: 40"),
+    ("usage_depth_30d", 0.5, False, "typical: 50%"),
+    ("profile_region", "south", False, "most often: south"),
+    ("rfm_recency_in_gaps", 1.0, False, None),  # it compares the customer with itself
+    ("rfm_orders_trend_90d", 0.0, False, None),
+])  # fmt: skip
+def test_what_is_normal(name: str, normal: float | str, own: bool, words: str | None) -> None:
+    assert usual(name, normal, own) == words
+
+
+def test_every_feature_belongs_to_a_family_with_a_name() -> None:
+    from features.catalog import _ROWS
+
+    assert {family_of(name) for name in _ROWS} == set(FAMILIES)
+    assert len({family_label(family, "zh") for family in FAMILIES}) == len(FAMILIES)
+    assert family_label("rhythm") == "rhythm of purchases" != translator("zh").gettext("rhythm of purchases")

@@ -9,11 +9,9 @@ import lightgbm
 import numpy as np
 import polars as pl
 import pytest
-from pydantic import ValidationError
 
 from models.bundle import Bundle, BundleError, trial_load, write_bundle
-from models.manifest import Calibration, Interval, Manifest
-from models.predicted import calibrate, interval
+from models.manifest import Manifest
 from tests import small_bundle
 from tests.small_bundle import LEVELS, NAMES, customers, make_it_abort, rehash, texts, write_small_bundle
 
@@ -28,14 +26,17 @@ def test_predictions_recomputed_with_lightgbm(bundle: Bundle) -> None:
     codes = {level: i for i, level in enumerate(LEVELS)}
     x = frame.with_columns(pl.col("profile_country").replace_strict(codes)).select(NAMES).cast(pl.Float32).to_numpy()
     churn, value = texts()
-    some, amount, retained = (
-        lightgbm.Booster(model_str=text).predict(x) for text in (value.any, value.amount, value.retained)
-    )
+    said = {name: lightgbm.Booster(model_str=text).predict(x) for name, text in value.items()}
     raw = lightgbm.Booster(model_str=churn).predict(x, raw_score=True)
     predicted = bundle.predict(bundle.matrix(frame))
     np.testing.assert_allclose(predicted.churn_probability, 1 / (1 + np.exp(-(0.9 * raw - 0.1))), rtol=1e-9)
-    np.testing.assert_array_equal(predicted.expected_value, some * amount)
-    np.testing.assert_array_equal(predicted.value_if_retained, retained)
+    worth, p = said["any"] * said["amount"], predicted.churn_probability
+    np.testing.assert_array_equal(predicted.expected_value, worth)
+    np.testing.assert_array_equal(predicted.value_if_retained, np.clip(said["retained"], worth, worth / (1 - p)))
+    inside = said["low"] >= 0.5
+    np.testing.assert_allclose(
+        predicted.value_low, np.where(inside, 30 * np.sinh(np.maximum(said["low"] - 0.1, 0)), 0), rtol=1e-9
+    )
     assert predicted.value_low is not None
     assert predicted.value_high is not None
     assert (predicted.value_low < predicted.value_high).all()
@@ -110,7 +111,7 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
             tmp_path / "b",
             small_bundle.parts(value=False),
             churn=texts()[0],
-            value=None,
+            value={},
             pack="",
             reference=customers().drop("rfm_recency_days"),
             created_at=dt.datetime(2011, 7, 1, tzinfo=dt.UTC),
@@ -143,7 +144,7 @@ def set_manifest(**changes: object) -> Callable[[Path], object]:
         (lambda folder: (folder / "manifest.json").unlink(), "manifest.json is missing"),
         (lambda folder: (folder / "manifest.json").write_text("{"), "manifest.json is not readable"),
         (lambda folder: (folder / "manifest.json").write_text("[]"), "manifest.json is not readable"),
-        (set_manifest(schema=2), "schema 2, this version of Remora reads 1"),
+        (set_manifest(schema=1), "schema 1, this version of Remora reads 2"),
         (set_manifest(colour="red"), "colour: Extra inputs are not permitted"),
         (set_manifest(as_of="2012-01-01T00:00:00Z"), "manifest.json was changed"),
     ],
@@ -183,46 +184,13 @@ def test_trial_load_compares_the_golden_rows(bundle: Bundle) -> None:
 
 def test_manifest_and_models_must_agree_on_the_number_of_features(tmp_path: Path) -> None:
     short = small_bundle.parts(value=False).model_copy(update={"features": small_bundle.FEATURES[:-1]})
-    with pytest.raises(BundleError, match="a model takes 6 features, the manifest lists 5"):
+    with pytest.raises(BundleError, match="a model takes 6 features, the manifest makes 5"):
         write_bundle(
             tmp_path / "b",
             short,
             churn=texts()[0],
-            value=None,
+            value={},
             pack="",
             reference=customers(),
             created_at=dt.datetime(2011, 7, 1, tzinfo=dt.UTC),
         )
-
-
-def test_platt_scaling_by_hand() -> None:
-    raw = np.array([0.1, 0.5, 0.9, 0.0, 1.0])
-    found = calibrate(raw, Calibration(slope=2.0, intercept=1.0))
-    odds = (raw[:3] / (1 - raw[:3])) ** 2 * np.e
-    np.testing.assert_allclose(found[:3], odds / (1 + odds))
-    assert np.isfinite(found).all()
-
-
-@pytest.mark.parametrize(
-    ("expected", "low", "high"),
-    [(100.0, 10.0, 200.0), (150.0, 35.0, 300.0), (50.0, 5.0, 100.0), (400.0, 120.0, 800.0), (0.0, 0.0, 0.0)],
-)
-def test_interval_by_hand(expected: float, low: float, high: float) -> None:
-    knots = Interval(expected=(100.0, 200.0), low=(10.0, 60.0), high=(200.0, 400.0))
-    found = interval(np.array([expected]), knots)
-    assert (found[0][0], found[1][0]) == pytest.approx((low, high))
-
-
-@pytest.mark.parametrize(
-    "knots",
-    [
-        {"expected": [1.0, 1.0], "low": [0.0, 0.0], "high": [2.0, 2.0]},
-        {"expected": [1.0], "low": [3.0], "high": [2.0]},
-        {"expected": [1.0, 2.0], "low": [0.0], "high": [2.0]},
-        {"expected": [], "low": [], "high": []},
-        {"expected": [float("nan")], "low": [0.0], "high": [2.0]},
-    ],
-)
-def test_impossible_knots_are_refused(knots: dict[str, list[float]]) -> None:
-    with pytest.raises(ValidationError):
-        Interval(**knots)

@@ -1,13 +1,14 @@
-"""The churn classifier and its calibration."""
+"""The churn classifier."""
+
+import re
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression
 
+from models import churn
 from models.booster import Booster
-from models.churn import fit_calibration, fit_churn
-from models.manifest import Calibration
-from models.predicted import calibrate
+from models.churn import PARAMETERS, ROUNDS, early_rounds, fit_booster, fit_churn, smallest_leaf
+from training.metrics import log_loss
 
 RNG = np.random.default_rng(5)
 ROWS = 600
@@ -34,78 +35,46 @@ def test_the_same_text_again_with_the_rows_in_another_order(text: str) -> None:
     assert np.corrcoef(again, Booster.from_text(text).predict(MATRIX))[0, 1] > 0.97  # bagging draws by position
 
 
-@pytest.mark.parametrize(
-    ("centre", "spread", "slope", "intercept"),
-    [
-        (0, 1, 1, 0),
-        (0, 1, 3, -1),
-        (-2, 1, 0.5, 0),
-        (-1, 0.5, 2, 1),
-        (-3, 2, 0.3, -0.5),
-        (-6, 3, 0.3, 0.5),
-        (2, 2, 0.5, -2),
-    ],
-)
-def test_platt_is_logistic_regression_without_a_penalty(
-    centre: float, spread: float, slope: float, intercept: float
-) -> None:
-    """Also for a model that is far too sure of itself (small slopes): the gradient of the likelihood is zero there."""
-    for seed in range(4):
-        rng = np.random.default_rng(seed)
-        odds = rng.normal(centre, spread, 400)
-        churned = (rng.random(400) < 1 / (1 + np.exp(-(slope * odds + intercept)))).astype(np.float64)
-        found = fit_calibration(1 / (1 + np.exp(-odds)), churned)
-        excess = 1 / (1 + np.exp(-(found.slope * odds + found.intercept))) - churned
-        assert abs(excess.mean()) < 1e-6
-        assert abs((excess * odds).mean()) < 1e-6 * spread
+def told(text: str, name: str) -> str:
+    """A parameter as the model's text has it."""
+    found = re.search(rf"(?m)^\[{name}: (.*)\]$", text)
+    assert found is not None
+    return found[1]
 
 
-def test_platt_agrees_with_scikit_learn_on_one_case() -> None:
-    rng = np.random.default_rng(0)
-    odds = rng.normal(-2, 1.5, 400)
-    churned = (rng.random(400) < 1 / (1 + np.exp(-(0.7 * odds + 0.3)))).astype(np.float64)
-    theirs = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(odds[:, None], churned)
-    found = fit_calibration(1 / (1 + np.exp(-odds)), churned)
-    assert (found.slope, found.intercept) == pytest.approx((theirs.coef_[0, 0], theirs.intercept_[0]), rel=1e-4)
+def test_the_number_of_threads_leaves_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = fit_churn(MATRIX, CHURNED, [3], rounds=10)
+    monkeypatch.setattr(churn, "SMALL", 0)  # as many threads as there are, as for many rows
+    assert fit_churn(MATRIX, CHURNED, [3], rounds=10) == one
 
 
-def test_with_few_churners_only_the_level_is_fitted() -> None:
-    raw = np.linspace(0.05, 0.4, 200)
-    churned = np.zeros(200)
-    churned[5::10] = 1
-    churned[5] = 0
-    found = fit_calibration(raw, churned)
-    assert found.slope == 1.0
-    assert calibrate(raw, found).mean() == pytest.approx(churned.mean(), abs=1e-6)
-    churned[195:197] = 1  # the twentieth
-    assert fit_calibration(raw, churned).slope != 1.0
+def test_tuned_parameters_go_before_the_defaults(text: str) -> None:
+    assert (told(text, "min_data_in_leaf"), told(text, "max_depth")) == ("20", str(PARAMETERS["max_depth"]))
+    tuned = fit_churn(MATRIX, CHURNED, [3], {"min_data_in_leaf": 33, "max_depth": 2})
+    assert (told(tuned, "min_data_in_leaf"), told(tuned, "max_depth")) == ("33", "2")
+    assert told(tuned, "lambda_l2") == told(text, "lambda_l2")
 
 
-@pytest.mark.parametrize("label", [0.0, 1.0])
-def test_one_class_leaves_the_probabilities_alone(label: float) -> None:
-    assert fit_calibration(np.linspace(0.1, 0.9, 50), np.full(50, label)) == Calibration()
+@pytest.mark.parametrize(("rows", "leaf"), [(10, 20), (3000, 20), (6000, 40), (15_000, 100), (10**6, 100)])
+def test_a_leaf_holds_a_share_of_the_rows_within_bounds(rows: int, leaf: int) -> None:
+    assert smallest_leaf(rows) == leaf
 
 
-def test_no_rows_leave_the_probabilities_alone() -> None:
-    assert fit_calibration(np.array([]), np.array([])) == Calibration()
+def test_early_stopping_finds_the_round_that_was_best_on_later_rows() -> None:
+    """Recomputed tree by tree: no other number of rounds up to fifty further on has a lower log loss."""
+    import lightgbm
+
+    first, later = slice(0, 400), slice(400, ROWS)
+    found = early_rounds(MATRIX[first], CHURNED[first], (MATRIX[later], CHURNED[later]), [3])
+    whole = lightgbm.Booster(model_str=fit_churn(MATRIX[first], CHURNED[first], [3], rounds=found + churn.PATIENCE))
+    losses = [
+        log_loss(CHURNED[later], whole.predict(MATRIX[later], num_iteration=rounds))
+        for rounds in range(1, found + churn.PATIENCE + 1)
+    ]
+    assert 1 < found < churn.MOST_ROUNDS
+    assert int(np.argmin(losses)) + 1 == found
 
 
-def test_a_score_that_points_the_wrong_way_is_not_turned_round() -> None:
-    raw, chance = np.linspace(0.05, 0.95, 400), np.random.default_rng(1).random(400)
-    found = fit_calibration(raw, (chance > raw).astype(float))
-    assert found.slope >= 0
-
-
-@pytest.mark.parametrize("spread", [0.01, 1.0, 5.0])
-def test_perfect_separation_gives_finite_numbers(spread: float) -> None:
-    odds = np.concatenate([np.linspace(-2 * spread, -spread, 30), np.linspace(spread, 2 * spread, 30)])
-    found = fit_calibration(1 / (1 + np.exp(-odds)), (odds > 0).astype(float))
-    assert np.isfinite([found.slope, found.intercept]).all()
-    assert (np.diff(calibrate(1 / (1 + np.exp(-odds)), found)) >= 0).all()
-
-
-def test_scores_far_from_the_truth_still_come_to_the_right_level() -> None:
-    """All but certain, and wrong half the time: what an over-fitted model says of customers set aside."""
-    raw = np.random.default_rng(2).choice([1e-9, 1e-7, 1e-5], 300)
-    churned = np.tile([0.0, 1.0], 150)
-    assert calibrate(raw, fit_calibration(raw, churned)).mean() == pytest.approx(0.5, abs=0.02)
+def test_without_later_rows_growth_goes_on(text: str) -> None:
+    assert text.count("\nTree=") == ROUNDS
+    assert fit_booster(PARAMETERS, MATRIX, CHURNED, [3], 7).count("\nTree=") == 7

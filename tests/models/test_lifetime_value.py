@@ -1,110 +1,94 @@
-"""Value in two parts, what stays with those who stay, and the interval around it."""
+"""Value models learn what was planted, and one-sided data is no crash."""
+
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from models.booster import Booster
-from models.lifetime_value import ValueModel, fit_interval, fit_value
-from models.manifest import Interval
-from models.predicted import interval
+from models.lifetime_value import fit_quantiles, fit_retained, fit_trees, spread_of_logs, typical_scale
+from models.value_model import Trees, ValueMixture, expected
 
 ROWS = 600
 RNG = np.random.default_rng(8)
 MATRIX = RNG.normal(size=(ROWS, 3)).astype(np.float32)
+SOME = MATRIX[:, 0] > 0
+VALUE = np.where(SOME, np.where(MATRIX[:, 1] > 0, 300.0, 100.0), -5.0)
 STAYED = (np.arange(ROWS) % 2).astype(np.float64)
-VALUE = np.where(STAYED == 1, 100.0, 10.0)
+KINDS: tuple[Trees, ...] = ("tweedie", "two_part", "ziln")
 
 
 def ran(text: str, matrix: np.ndarray = MATRIX) -> np.ndarray:
     return Booster.from_text(text).predict(matrix)
 
 
+def worth(kind: Trees, texts: Mapping[str, str], matrix: np.ndarray = MATRIX) -> np.ndarray:
+    return expected(ValueMixture(trees=kind), {name: ran(text, matrix) for name, text in texts.items()})
+
+
 @pytest.fixture(scope="module")
-def planted() -> ValueModel:
-    """Those who stay bring 100, those who leave 10, and nothing tells them apart; a tenth brings nothing."""
-    value, stayed = VALUE.copy(), STAYED.copy()
-    value[::10] = -5.0  # more returned than bought
+def planted() -> dict[Trees, dict[str, str]]:
+    return fit_trees(KINDS, MATRIX, VALUE)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_finds_the_amounts(planted: dict[Trees, dict[str, str]], kind: Trees) -> None:
+    found = worth(kind, planted[kind])
+    for rows, value in ((SOME & (MATRIX[:, 1] > 0.2), 300), (SOME & (MATRIX[:, 1] < -0.2), 100)):
+        assert found[rows].mean() == pytest.approx(value, rel=0.15)
+    assert found[~SOME].mean() < 25
+    assert found.sum() == pytest.approx(VALUE[SOME].sum(), rel=0.08)
+
+
+def test_a_negative_value_counts_as_none(planted: dict[Trees, dict[str, str]]) -> None:
+    assert ran(planted["two_part"]["any"])[~SOME].max() < 0.2
+    assert (worth("tweedie", planted["tweedie"]) > 0).all()
+
+
+def test_the_chance_of_any_value_is_shared(planted: dict[Trees, dict[str, str]]) -> None:
+    assert planted["two_part"]["any"] == planted["ziln"]["any"]
+    assert set(planted["tweedie"]) == {"amount"}
+
+
+def test_value_if_retained_is_learnt_from_those_who_stayed() -> None:
+    """Those who stay bring 100, those who leave 10, and nothing tells them apart; a tenth of stayers brings nothing."""
+    value, stayed = np.where(STAYED == 1, 100.0, 10.0), STAYED.copy()
     value[1::20] = 0.0
     stayed[2::30] = np.nan  # not at stake: nobody knows
     value[2::30] = 5000.0
-    return fit_value(MATRIX, value, stayed)
+    assert ran(fit_retained(MATRIX, value, stayed)).mean() == pytest.approx(90, rel=0.05)
 
 
-def test_value_if_retained_is_learnt_from_those_who_stayed(planted: ValueModel) -> None:
-    kept = 100 * (1 - 30 / 300)  # 30 of the 300 who stayed brought nothing
-    assert ran(planted.retained).mean() == pytest.approx(kept, rel=0.05)
-
-
-def test_a_customer_of_whom_nothing_is_known_does_not_count_as_stayed() -> None:
-    stayed = np.where(np.arange(ROWS) % 3 == 0, np.nan, 1.0)
-    value = np.where(np.isnan(stayed), 10_000.0, 100.0)
-    assert ran(fit_value(MATRIX, value, stayed).retained).mean() == pytest.approx(100, rel=0.01)
-
-
-def test_value_comes_in_two_parts() -> None:
-    some = MATRIX[:, 0] > 0
-    value = np.where(some, np.where(MATRIX[:, 1] > 0, 300.0, 100.0), 0.0)
-    model = fit_value(MATRIX, value, np.ones(ROWS))
-    some_found, amount = ran(model.any), ran(model.amount)
-    assert some_found[some].min() > 0.8
-    assert some_found[~some].max() < 0.2
-    assert amount[MATRIX[:, 1] > 0.2].mean() == pytest.approx(300, rel=0.05)
-    assert (some_found * amount).sum() == pytest.approx(value.sum(), rel=0.05)
-
-
-def test_a_negative_value_counts_as_none(planted: ValueModel) -> None:
-    assert (ran(planted.amount) > 0).all()
-    assert ran(planted.any).mean() == pytest.approx(0.85, abs=0.03)
-
-
-@given(seed=st.integers(0, 10_000), rows=st.integers(1, 900), ties=st.integers(1, 40))
-@settings(max_examples=60, deadline=None)
-def test_knots_are_ordered_whatever_the_values(seed: int, rows: int, ties: int) -> None:
-    """`Interval` itself refuses knots out of order; what is read off them holds the quantiles in order."""
-    rng = np.random.default_rng(seed)
-    expected = np.round(rng.gamma(1, 50, rows), 1) if ties > 20 else rng.integers(0, ties, rows).astype(float)
-    value = rng.normal(50, 100, rows)
-    found = fit_interval(expected, value)
-    assert list(found.expected) == sorted(set(found.expected))
-    low, high = interval(np.linspace(0, 400, 50), found)
-    assert (low <= high).all()
-
-
-def test_eight_of_ten_lie_inside() -> None:
+def test_quantiles_hold_eight_of_ten() -> None:
     rng = np.random.default_rng(4)
-    expected = rng.gamma(2, 100, 4000)
-    value = expected * rng.gamma(3, 1 / 3, 4000)
-    low, high = interval(expected, fit_interval(expected, value))
-    assert ((low <= value) & (value <= high)).mean() == pytest.approx(0.8, abs=0.02)
-    assert (value < low).mean() == pytest.approx(0.1, abs=0.02)
+    matrix = rng.normal(size=(3000, 2)).astype(np.float32)
+    value = np.exp(4 + matrix[:, 0] + 0.5 * rng.normal(size=3000))
+    texts = fit_quantiles(matrix[:2000], value[:2000], 5.0)
+    low, high = (5 * np.sinh(ran(texts[name], matrix[2000:])) for name in ("low", "high"))
+    assert (value[2000:] < low).mean() == pytest.approx(0.1, abs=0.04)
+    assert (value[2000:] > high).mean() == pytest.approx(0.1, abs=0.04)
 
 
-def test_few_rows_make_one_knot() -> None:
-    assert fit_interval(np.array([1.0, 3.0]), np.array([0.0, 10.0])) == Interval(
-        expected=(2.0,), low=(1.0,), high=(9.0,)
-    )
+def test_the_scale_and_the_spread_are_those_of_who_brought_any() -> None:
+    value = np.array([-3.0, 0.0, 100.0, 200.0, 900.0])
+    assert typical_scale(value) == pytest.approx(20)
+    assert typical_scale(np.zeros(3)) == 1.0
+    logs = np.log(np.array([1.0, 1.0, 200.0, 200.0, 900.0]))
+    assert spread_of_logs(value, logs) == pytest.approx(np.log(2) / np.sqrt(3))
+    assert spread_of_logs(np.zeros(5), logs) == 0.0
 
 
-def test_equal_expectations_make_one_knot_of_all_their_values() -> None:
-    """A run of ties longer than a group must not be told by its last rows alone."""
-    value = np.concatenate([np.full(300, 100.0), np.zeros(300)])
-    found = fit_interval(np.full(600, 50.0), value)
-    assert (found.low, found.high) == ((0.0,), (100.0,))
-
-
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
-    ("value", "stayed"),
-    [
-        (np.zeros(60), np.ones(60)),
-        (np.full(60, 20.0), np.zeros(60)),
-        (np.where(np.arange(60) < 30, 0.0, 20.0), np.where(np.arange(60) < 30, 1.0, 0.0)),
-    ],
-    ids=["nobody brought anything", "nobody stayed", "those who stayed brought nothing"],
+    "value", [np.zeros(60), np.full(60, -4.0), np.full(60, 20.0)], ids=["nothing", "only returns", "all the same"]
 )
-def test_one_sided_data_gives_a_model_and_not_a_crash(value: np.ndarray, stayed: np.ndarray) -> None:
-    model = fit_value(MATRIX[:60], value, stayed)
-    expected = ran(model.any, MATRIX[:60]) * ran(model.amount, MATRIX[:60])
-    assert np.isfinite(expected).all()
-    assert expected.mean() == pytest.approx(value.mean(), abs=0.5)
+def test_one_sided_data_gives_a_model_and_not_a_crash(kind: Trees, value: np.ndarray) -> None:
+    texts = fit_trees((kind,), MATRIX[:60], value)[kind]
+    assert worth(kind, texts, MATRIX[:60]).mean() == pytest.approx(max(value.mean(), 0.0), abs=0.5)
+
+
+@pytest.mark.parametrize("stayed", [np.zeros(60), np.full(60, np.nan), (np.arange(60) < 30) * 1.0])
+def test_nobody_stayed_or_those_who_stayed_brought_nothing(stayed: np.ndarray) -> None:
+    value = np.where(np.arange(60) < 30, 0.0, 20.0)
+    kept = value[stayed == 1] if (stayed == 1).any() else value
+    assert ran(fit_retained(MATRIX[:60], value, stayed), MATRIX[:60]).mean() == pytest.approx(kept.mean(), abs=0.5)

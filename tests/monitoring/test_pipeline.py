@@ -134,7 +134,7 @@ def test_a_changed_world_is_to_be_retrained_for(trained: Trained, closed: pl.Dat
 
 
 def test_drift_on_what_carries_little_gain_is_reported_and_no_more(trained: Trained, closed: pl.DataFrame) -> None:
-    gains = trained.candidate.bundle.manifest.metrics["gain"]["churn"]
+    gains = trained.candidate.bundle.manifest.metrics["importance"]["churn"]
     assert sum(gains.values()) == pytest.approx(1)
     least = [name for name, share in gains.items() if share < 0.005 and name.startswith(("nps", "support"))][:3]
     assert least

@@ -204,6 +204,8 @@ def test_json_is_all_that_the_page_tells(home: Path) -> None:
         "mismatch",
         "backfill",
         "axes",
+        "drivers",
+        "changed",
         "open_alerts",
         "segment_changes",
     }

@@ -103,7 +103,7 @@ def test_risk_bands_are_cut_at_once_and_twice_the_base_odds(scored: pl.DataFrame
 
 
 def test_reasons_explain_the_churn_model_in_words(scored: pl.DataFrame, trained: Trained) -> None:
-    names = set(trained.candidate.bundle.manifest.names)
+    names = set(trained.candidate.bundle.design.names)
     for told in scored.filter("at_stake")["reasons"]:
         sizes = [reason["size"] for reason in told]
         assert sizes == sorted(sizes, reverse=True)
@@ -223,6 +223,30 @@ def test_a_day_after_training_backfill_marks_nothing(trained: Trained, tmp_path:
     with open_store(tmp_path / "store.db") as store:
         run_score(trained.source, later, trained.candidate.bundle, trained.settings, store, None, True, silent)
         assert not any(account.backfill for account in store.at_risk(3))
+
+
+def test_what_the_model_saw_is_kept(trained: Trained, tmp_path: Path) -> None:
+    """From the kept features alone follows what was said; a backfill keeps none."""
+    settings, bundle = quick(trained.folder, home=tmp_path), trained.candidate.bundle
+    with open_store(tmp_path / "store.db") as store:
+        said = run_score(trained.source, trained.date, bundle, settings, store, None, False, silent)
+        earlier = trained.date - dt.timedelta(days=30)
+        run_score(trained.source, earlier, bundle, settings, store, None, True, silent)
+    (file,) = (tmp_path / "scorings").iterdir()
+    kept = pl.read_parquet(file)
+    assert kept["customer_id"].to_list() == said["customer_id"].to_list()
+    again = said.with_columns(again=pl.Series(bundle.predict(bundle.matrix(kept)).churn_probability))
+    staked = again.filter("at_stake")
+    assert (staked["again"] - staked["churn_probability"]).abs().max() < 1e-12  # type: ignore[operator]
+
+
+def test_scores_are_not_lost_where_features_cannot_be_kept(trained: Trained, tmp_path: Path) -> None:
+    (tmp_path / "scorings").write_text("in the way")
+    settings, file = quick(trained.folder, home=tmp_path), tmp_path / "scores.parquet"
+    with open_store(tmp_path / "store.db") as store:
+        said = run_score(trained.source, trained.date, trained.candidate.bundle, settings, store, file, False, silent)
+        assert store.history(trained.date + dt.timedelta(days=1)).height == said.height
+    assert_frame_equal(pl.read_parquet(file), said)
 
 
 KILLED = """

@@ -1,15 +1,19 @@
 """Reports: the same rows for all scores, honest about what is unknown, and the same after JSON."""
 
+import datetime as dt
 import json
+import re
 from io import StringIO
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 from rich.console import Console
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
+from features.clock import DAY
 from training import printout
-from training.bootstrap import interval, paired_interval
+from training.bootstrap import Interval, interval, paired_interval
 from training.evaluate import (
     BASE_RATE,
     COMPOSITE,
@@ -25,9 +29,12 @@ from training.evaluate import (
     flat_metrics,
     value_baselines,
 )
-from training.metrics import calibration_error, lift_at, mae, normalised_gini, roc_auc
+from training.metrics import brier_score, calibration_error, lift_at, mae, normalised_gini, roc_auc, total_ratio
+from training.reports import BG_NBD, GAMMA_GAMMA, LAST_YEAR, LOGISTIC, Slice
 
 N, DRAWS = 400, 60
+CUTOFFS = np.repeat([14_975 * DAY, 15_006 * DAY], N // 2)
+AUC = Interval(estimate=0.7, low=0.6, high=0.8)
 
 
 def churn_case():
@@ -63,8 +70,10 @@ def shown(table, width=80):
     return out.getvalue()
 
 
-def row_of(text, heading, which=0):
-    return [cell.strip() for cell in [x for x in text.splitlines() if heading in x][which].strip("│").split("│")]
+def words_of(text, start):
+    """The cells, parted by two spaces or more, of the first line that begins so."""
+    line = next(line.strip() for line in text.splitlines() if line.strip().startswith(start))
+    return [cell for cell in re.split(r" {2,}", line.removeprefix(start).strip()) if cell]
 
 
 def test_churn_numbers_are_the_metrics_of_the_same_rows():
@@ -72,7 +81,9 @@ def test_churn_numbers_are_the_metrics_of_the_same_rows():
     report = churn_report()
     risky_days = np.where(np.isnan(days), 1e9, days)
     assert (report.rows, report.customers, report.churners) == (N, 250, y.sum())
-    assert report.model.roc_auc == interval(roc_auc, y, p, customers, draws=DRAWS)
+    assert report.model.roc_auc.model_dump() == pytest.approx(
+        interval(roc_auc, y, p, customers, draws=DRAWS).model_dump()
+    )
     assert report.model.brier_score == pytest.approx(brier_score_loss(y, p))
     assert report.model.calibration_error == calibration_error(y, p)
     assert report.baselines[RECENCY].roc_auc.estimate == pytest.approx(roc_auc_score(y, risky_days))
@@ -80,16 +91,60 @@ def test_churn_numbers_are_the_metrics_of_the_same_rows():
     assert report.baselines[RECENCY].lift_top_decile == lift_at(y, risky_days)
 
 
+def test_every_metric_has_its_interval_and_its_paired_difference():
+    y, p, days, composite, customers = churn_case()
+    other = np.clip(p + 0.05, 0, 1)
+    report = churn_report(baselines=churn_baselines(days, composite, 0.15, N, logistic=other, bg_nbd=p))
+    names = {
+        "roc_auc",
+        "average_precision",
+        "lift_top_decile",
+        "brier_score",
+        "log_loss",
+        "calibration_error",
+        "total_ratio",
+    }
+    assert set(report.model.intervals) == set(report.baselines[LOGISTIC].differences) == names
+    assert set(report.baselines[RECENCY].intervals) == {"roc_auc", "average_precision", "lift_top_decile"}
+    for metric in (brier_score, calibration_error, total_ratio):
+        again = paired_interval(metric, y, p, other, customers, draws=DRAWS)
+        found = report.baselines[LOGISTIC].differences[metric.__name__]
+        assert found.model_dump() == pytest.approx(again.model_dump())
+    assert report.baselines[BG_NBD].differences["log_loss"] == Interval(estimate=0, low=0, high=0)
+    assert report.model.intervals["brier_score"].estimate == report.model.brier_score
+
+
+def test_cutoffs_are_judged_one_by_one_and_pooled_with_their_customers():
+    y, p, days, _, customers = churn_case()
+    report, pooled = churn_report(as_of=CUTOFFS), churn_report()
+    assert report.model == pooled.model
+    assert [each.as_of for each in report.by_cutoff] == [dt.date(2011, 1, 1), dt.date(2011, 2, 1)]
+    first, at = report.by_cutoff[0], slice(0, N // 2)
+    recency = np.where(np.isnan(days), np.inf, days)
+    assert (first.rows, first.churners) == (N // 2, y[at].sum())
+    again = paired_interval(roc_auc, y[at], p[at], recency[at], customers[at], draws=DRAWS)
+    assert first.differences[RECENCY].model_dump() == pytest.approx(again.model_dump())
+    assert first.calibration_error.estimate == calibration_error(y[at], p[at])
+    assert first.baselines[COMPOSITE].estimate == pytest.approx(roc_auc(y[at], -churn_case()[3][at]))
+
+
+def test_a_cutoff_is_dated_in_the_company_s_zone():
+    midnight = np.full(N, 14_975 * DAY - 3_600_000_000)  # in Berlin
+    (only,) = churn_report(as_of=midnight, zone=ZoneInfo("Europe/Berlin")).by_cutoff
+    assert only.as_of == dt.date(2011, 1, 1)
+
+
 def test_difference_is_model_minus_baseline_on_the_same_draws():
     y, p, _, composite, customers = churn_case()
     found = churn_report().baselines[COMPOSITE].difference
-    assert found == paired_interval(roc_auc, y, p, 100 - composite, customers, draws=DRAWS)
+    again = paired_interval(roc_auc, y, p, 100 - composite, customers, draws=DRAWS)
+    assert found.model_dump() == pytest.approx(again.model_dump())
     assert churn_report().model.difference is None
 
 
 def test_probability_metrics_only_for_probabilities():
     report = churn_report()
-    assert [score.brier_score for score in report.baselines.values()] == [None, None]
+    assert {name for name, score in report.baselines.items() if score.brier_score is not None} == {BASE_RATE}
     _, p, *_ = churn_case()
     judged = churn_report(baselines={"last model": p}, probabilities=["last model"]).baselines["last model"]
     assert judged.brier_score == report.model.brier_score
@@ -116,11 +171,20 @@ def test_who_has_no_event_is_riskiest_and_who_has_no_score_is_median():
 
 
 def test_a_composite_score_nobody_has_is_no_baseline():
-    assert set(churn_baselines([3, 4], [np.nan, np.nan], 0.1, 2)) == {RECENCY}
+    assert set(churn_baselines([3, 4], [np.nan, np.nan], 0.1, 2)) == {RECENCY, BASE_RATE}
 
 
 def test_run_rate_scales_spend_to_the_horizon():
     assert value_baselines([365.0, np.nan], 365, 90)[RUN_RATE].tolist() == [90, 0]
+
+
+def test_simple_models_stand_beside_the_run_rate():
+    found = value_baselines([365.0, 0.0], 365, 90, last_year=[10, 0], gamma_gamma=[80, 5])
+    assert {name: score.tolist() for name, score in found.items()} == {
+        RUN_RATE: [90, 0],
+        LAST_YEAR: [10, 0],
+        GAMMA_GAMMA: [80, 5],
+    }
 
 
 @pytest.mark.parametrize("report", [churn_report(), value_report(), churn_report(y=np.zeros(N))])
@@ -135,7 +199,7 @@ def test_one_class_is_unknown_not_a_number():
     assert report.model.roc_auc.estimate is None
     assert report.baselines[RECENCY].difference.low is None
     assert report.model.gain == ()
-    assert "—" in row_of(shown(printout.churn_table(report)), "ROC AUC")
+    assert words_of(shown(printout.churn_table(report)), "model") == ["—", "—"]
 
 
 def test_a_report_of_no_rows_is_unknown():
@@ -170,27 +234,49 @@ def test_flat_metrics_are_finite_numbers_by_name():
     assert not [name for name in flat if "level" in name or " " in name]
 
 
-def test_churn_table_shows_model_baselines_and_split_in_eighty_columns():
+def test_churn_table_shows_every_metric_of_every_score_in_eighty_columns():
     report = churn_report(split=NOT_LATER, split_reason="one snapshot")
     text = shown(printout.churn_table(report))
-    header = text.splitlines()[2].strip("┃").split("┃")
-    assert [cell.strip() for cell in header] == ["metric", "model", RECENCY, COMPOSITE]
-    auc, gap = report.model.roc_auc, report.baselines[RECENCY].difference
-    assert row_of(text, "ROC AUC")[1] == f"{auc.estimate:.3f}"
-    assert row_of(text, "90 % interval", 0)[1] == f"{auc.low:.3f} to {auc.high:.3f}"
-    assert row_of(text, "90 % interval", 1)[1:3] == ["", f"{gap.low:+.3f} to {gap.high:+.3f}"]
-    assert row_of(text, "Brier")[2:] == ["—", "—"]
+    auc, rule = report.model.roc_auc, report.baselines[RECENCY]
+    assert max(map(len, text.splitlines())) <= 80
+    assert words_of(text, "model") == [f"{auc.estimate:.3f}", f"{auc.low:.3f} to {auc.high:.3f}"]
+    gap = rule.difference
+    assert words_of(text, RECENCY) == [
+        *(f"{rule.roc_auc.estimate:.3f}", f"{rule.roc_auc.low:.3f} to {rule.roc_auc.high:.3f}"),
+        *(f"{gap.estimate:+.3f}", f"{gap.low:+.3f} to {gap.high:+.3f}"),
+    ]
+    brier = text[text.index("Brier") : text.index("log loss")]
+    assert (RECENCY in brier, BASE_RATE in brier) == (False, True)
     assert "not tested on a later period" in " ".join(text.split())
     assert "(one snapshot)" in text
 
 
+def test_cutoff_and_four_way_tables():
+    slices = (
+        Slice(
+            name="new customers, later period", rows=40, customers=40, churners=10, roc_auc=AUC, calibration_error=AUC
+        ),
+    )
+    report = churn_report(as_of=CUTOFFS, four_way=slices)
+    text = shown(printout.cutoff_table(report), width=120)
+    first, gap = report.by_cutoff[0], report.by_cutoff[0].differences[RECENCY]
+    assert words_of(text, "2011-01-01")[:3] == ["200", f"{first.churners / 200:.3f}", f"{first.roc_auc.estimate:.3f}"]
+    assert f"{gap.low:+.3f} to {gap.high:+.3f}" in words_of(text, "2011-01-01")
+    assert words_of(shown(printout.four_way_table(report)), "new customers, later period")[:3] == [
+        "40",
+        "0.250",
+        "0.700",
+    ]
+
+
 def test_value_and_decile_tables_name_the_unit():
     report = value_report()
-    assert row_of(shown(printout.value_table(report)), "mean error, GBP")[1] == f"{report.model.mae:,.2f}"
+    text = shown(printout.value_table(report))
+    assert words_of(text[text.index("mean error, GBP") :], "model")[0] == f"{report.model.mae:,.2f}"
     text = shown(printout.decile_table(report), width=120)
     first = report.deciles[0]
     ratio = f"{first.total_predicted / first.total_actual:.2f}"
-    assert row_of(text, "│ 1 ") == ["1", "40", f"{first.mean_predicted:,.2f}", f"{first.mean_actual:,.2f}", ratio]
+    assert words_of(text, "1  ") == ["40", f"{first.mean_predicted:,.2f}", f"{first.mean_actual:,.2f}", ratio]
 
 
 def test_reports_refuse_what_they_do_not_know():

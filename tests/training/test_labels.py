@@ -3,13 +3,17 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import narwhals as nw
+import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from features.clock import DAY
 from features.engines import Engine
 from features.point_in_time import Tables
 from features.settings import Churn, Value
-from tests.literal import ENGINES, T, ago, at, by_customer, rows, source
+from tests.literal import ENGINES, T, ago, at, by_customer, frame, rows, source
 from training.labels import (
     LabelError,
     at_stake,
@@ -221,6 +225,58 @@ def test_both_sources_add_up(opened: Opened) -> None:
     )
     found = by_customer(realised_value(tables, T, "both", 90, "revenue"))["value"]
     assert found == pytest.approx({"a": 10, "b": 1, "c": 3})
+
+
+def test_money_to_come_is_worth_less_today(opened: Opened) -> None:
+    """1 / (1 + rate)^(days / 365.25) of an amount; a subscription day by day, so against a sum over its hours."""
+    tables = opened(
+        transactions=rows(BUYS, ("a", ago(0), 100.0), ("a", ago(-73.05), 100.0), ("b", ago(-36.525), -50.0)),
+        subscriptions=rows(
+            RUNS, ("c", ago(100), None, 10.0), ("d", ago(-30), ago(-60), 10.0), ("e", ago(9), ago(1), 5.0)
+        ),
+    )
+    traded = by_customer(realised_value(tables, T, "transactions", 90, "revenue", 0.25))["value"]
+    assert traded == pytest.approx({"a": 100 + 100 / 1.25**0.2, "b": -50 / 1.25**0.1})
+    paid = by_customer(realised_value(tables, T, "subscriptions", 90, "revenue", 0.25))["value"]
+    daily = {c: sum(10 / 30.4375 / 24 / 1.25 ** ((h + 0.5) / 24 / 365.25) for h in hours)
+             for c, hours in (("c", range(90 * 24)), ("d", range(30 * 24, 60 * 24)))}  # fmt: skip
+    assert {name: value for name, value in paid.items() if value} == pytest.approx(daily, rel=1e-7)
+
+
+@pytest.mark.parametrize("rate", [0.0, 1e-15])
+def test_without_a_discount_the_numbers_are_the_same_to_the_bit(opened: Opened, rate: float) -> None:
+    tables = opened(
+        transactions=rows(BUYS, ("a", ago(-5), 7.1), ("b", ago(-80), 0.3)),
+        subscriptions=rows(RUNS, ("a", ago(1), ago(-17.3), 3.3), ("c", ago(1), None, 9.99)),
+    )
+    plain = realised_value(tables, T, "both", 90, "revenue")
+    assert plain["value"].to_list() == pytest.approx([7.1 + 3.3 * 17.3 / 30.4375, 0.3, 9.99 * 90 / 30.4375], rel=1e-14)
+    found = realised_value(tables, T, "both", 90, "revenue", rate)
+    assert found.equals(plain) if rate == 0 else found["value"].to_list() == pytest.approx(plain["value"].to_list())
+
+
+def test_labels_bring_their_own_value(opened: Opened) -> None:
+    tables = opened(labels=rows("customer_id as_of churned value", ("a", ago(0), False, 7.0)))
+    assert by_customer(realised_value(tables, T, "labels", 90, "revenue", 0.5))["value"] == {"a": 7}
+
+
+@given(low=st.floats(0, 1), more=st.floats(1e-3, 1), days=st.lists(st.floats(0, 89.9), min_size=1, max_size=5))
+@settings(max_examples=15, deadline=None)
+def test_a_higher_rate_never_makes_income_worth_more(low: float, more: float, days: list[float]) -> None:
+    """By the rate and for every customer; and no discount over 90 days takes more than (1 + rate)^(90 / 365.25)."""
+    buys = frame("transactions", rows(BUYS, *(("a", ago(-day), 10.0) for day in days)))
+    runs = frame("subscriptions", rows(RUNS, *(("a", ago(-day), None, 10.0) for day in days)))
+    tables = {
+        "transactions": nw.from_native(buys.lazy().with_columns(pl.col("occurred_at").dt.epoch("us"))),
+        "subscriptions": nw.from_native(runs.lazy().with_columns(pl.col("started_at", "ended_at").dt.epoch("us"))),
+    }
+    for source_ in ("transactions", "subscriptions"):
+        plain, less, least = (
+            realised_value(tables, T, source_, 90, "revenue", rate)["value"][0]  # type: ignore[arg-type]
+            for rate in (0.0, low, low + more)
+        )
+        assert least <= less * (1 + 1e-9) <= plain * (1 + 2e-9)
+        assert least >= plain / (1 + low + more) ** (90 / 365.25) * (1 - 1e-9)
 
 
 # What the settings and the tables allow

@@ -14,9 +14,11 @@ from features.settings import Churn, Features, Gate, Settings, Snapshots, Value
 from features.sources import TABLES
 from tests.company import AS_OF, MLFLOW, Trained, finished, program, quick, shop
 from tests.literal import source, written
+from training.candidate import Candidate
 from training.evaluate import LATER_PERIOD, NOT_LATER
 from training.gate import TooFewChurners
-from training.pipeline import Candidate, past_spend, train
+from training.judging import past_spend
+from training.pipeline import train
 
 pytestmark = pytest.mark.filterwarnings(MLFLOW)
 
@@ -124,7 +126,7 @@ def test_a_candidate_knows_what_it_is(trained: Trained) -> None:
     assert (manifest.churn.horizon_days, manifest.churn.grace_days) == (90, 14)
     assert manifest.features == found.snapshots.columns
     assert manifest.metrics["roc_auc"]["estimate"] == found.churn.model.roc_auc.estimate
-    assert manifest.metrics["gain"]["churn"] == found.importance["churn"]
+    assert manifest.metrics["importance"]["churn"] == found.importance["churn"]
     assert found.churn.split == LATER_PERIOD
     assert set(found.churn.baselines) == {"recency rule", "composite score"}
     assert found.value is not None

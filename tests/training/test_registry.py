@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 from features.engines import fingerprint
 from features.settings import Settings
 from models.bundle import Bundle
+from models.churn import SEED
 from tests.company import MLFLOW, Trained, shop
 from tests.literal import source
 from training import registry
@@ -49,6 +50,8 @@ def test_one_run_a_training(trained: Trained, client: MlflowClient) -> None:
 def test_parameters_say_what_the_run_rests_on(trained: Trained, client: MlflowClient) -> None:
     told = client.get_run(trained.version.run_id).data.params
     found = trained.candidate
+    assert told["seed"] == str(SEED)
+    assert told["git.changed"] in ("True", "False")
     assert told["as_of"] == "2026-07-01"
     assert told["churn.definition"] == "cancelled"
     assert told["churn.horizon_days"] == "90"
@@ -61,11 +64,6 @@ def test_parameters_say_what_the_run_rests_on(trained: Trained, client: MlflowCl
     commit = ["git", "cat-file", "-t", told["git.commit"]]
     found_in = subprocess.run(commit, cwd=ROOT, capture_output=True, text=True, check=False)
     assert told["git.commit"] == "unknown" or found_in.stdout == "commit\n"
-
-
-def test_without_git_the_commit_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "")
-    assert registry._commit() == "unknown"
 
 
 def test_metrics_are_the_reports_numbers(trained: Trained, client: MlflowClient) -> None:

@@ -1,0 +1,94 @@
+"""The value model as it is served: LightGBM Boosters, BG/NBD with Gamma-Gamma, or an average of both.
+
+| trees    | Boosters      | expected value                                                                   |
+|----------|---------------|----------------------------------------------------------------------------------|
+| tweedie  | amount        | amount                                                                           |
+| two_part | any, amount   | any · amount: the chance of any value times the value where there is any         |
+| ziln     | any, amount   | any · exp(amount + sigma² / 2): amount is the mean of the logarithm, a lognormal |
+
+Beside them a bundle holds the Boosters `retained` (value of those who stay), `low` and `high` (`models.value_range`).
+
+References: Jørgensen, Exponential dispersion models, 1987 (Tweedie); Wang, Liu and Miao, A deep probabilistic model
+for customer lifetime value prediction, 2019 (zero-inflated lognormal); Fader, Hardie and Lee, 2005 (BG/NBD).
+"""
+
+from collections.abc import Mapping
+from typing import Final, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from models.part import Part
+
+Float64 = NDArray[np.float64]
+Trees = Literal["tweedie", "two_part", "ziln"]
+Kind = Literal["bg_nbd", "tweedie", "two_part", "ziln", "blend"]
+
+BOOSTERS: Final[Mapping[Trees, tuple[str, ...]]] = {
+    "tweedie": ("amount",),
+    "two_part": ("any", "amount"),
+    "ziln": ("any", "amount"),
+}
+"""Which Boosters `expected` needs; a bundle's file is value_NAME.txt."""
+
+ALWAYS: Final = ("retained", "low", "high")
+"""Boosters that every value model has beside them."""
+
+RHYTHM: Final = "rhythm_value"
+"""The derived column with the expected spend of BG/NBD and Gamma-Gamma over the value horizon."""
+
+_LARGEST_LOG: Final = 60.0  # e^60 = 10^26: no currency has such an amount, and nothing overflows
+
+
+class ValueMixture(Part):
+    """(1 − rhythm_weight) · trees + rhythm_weight · rhythm_value; `why` says in a sentence how it was chosen."""
+
+    trees: Trees | None = "two_part"
+    sigma: float = Field(0.0, ge=0)
+    rhythm_weight: float = Field(0.0, ge=0, le=1)
+    why: str = ""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.trees is None) != (self.rhythm_weight == 1):
+            raise ValueError("rhythm_weight is 1 exactly where there are no trees")
+        if self.sigma and self.trees != "ziln":
+            raise ValueError("sigma belongs to the lognormal")
+        return self
+
+    @property
+    def kind(self) -> Kind:
+        """The name by which reports call it."""
+        if self.trees is None:
+            return "bg_nbd"
+        return "blend" if self.rhythm_weight else self.trees
+
+    @property
+    def boosters(self) -> tuple[str, ...]:
+        """The Boosters that a bundle of this kind holds, by name."""
+        return (*(BOOSTERS[self.trees] if self.trees else ()), *ALWAYS)
+
+
+def expected(model: ValueMixture, said: Mapping[str, Float64], rhythm_value: Float64 | None = None) -> Float64:
+    """Expected value in money ≥ 0, shape (n,).
+
+    `said`: Booster name → `Booster.predict` (n,), those of `model.boosters` that `BOOSTERS` names; `rhythm_value`
+    (n,) in money, needed where it has a weight; NaN, a customer who never bought, counts as 0.
+    """
+    total = np.zeros(()) if model.trees is None else (1 - model.rhythm_weight) * _of_trees(model, said)
+    if model.rhythm_weight:
+        if rhythm_value is None:
+            raise ValueError(f"a value model of kind {model.kind} needs {RHYTHM}")
+        total = total + model.rhythm_weight * np.nan_to_num(rhythm_value.astype(np.float64), posinf=0.0)
+    return np.maximum(total, 0.0)
+
+
+def _of_trees(model: ValueMixture, said: Mapping[str, Float64]) -> Float64:
+    amount = said["amount"]
+    if model.trees == "tweedie":
+        return amount
+    if model.trees == "ziln":
+        amount = np.exp(np.minimum(amount + model.sigma**2 / 2, _LARGEST_LOG))
+    product: Float64 = said["any"] * amount
+    return product

@@ -1,0 +1,105 @@
+"""Which value model is kept, and on what that was decided."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from features.clock import DAY
+from models.design import Design
+from tests.training.buyers import COLUMNS, HORIZON, PLAN, SHORT, design, snapshots
+from training.bootstrap import Interval
+from training.intervals import Judged
+from training.metrics import normalised_gini, total_ratio
+from training.split import Plan
+from training.value_choice import SIMPLEST_FIRST, Choice, candidates, choose, surely_behind
+
+
+@pytest.fixture(scope="module")
+def rows() -> pl.DataFrame:
+    return snapshots()
+
+
+@pytest.fixture(scope="module")
+def known(rows: pl.DataFrame) -> Design:
+    return design(rows)
+
+
+@pytest.fixture(scope="module")
+def choice(rows: pl.DataFrame, known: Design) -> Choice:
+    return choose(rows, PLAN, known, HORIZON, rhythm=True)
+
+
+def test_the_test_period_cannot_sway_the_choice(rows: pl.DataFrame, known: Design, choice: Choice) -> None:
+    """Whatever is realised after the latest training cut-off's window: the same choice, the same table."""
+    spoilt = rows.with_columns(value=pl.when(pl.col("as_of") == PLAN.test).then(pl.lit(1e6)).otherwise("value"))
+    assert choice == choose(spoilt, PLAN, known, HORIZON, rhythm=True)
+
+
+def test_the_simplest_that_is_not_surely_behind_is_kept(choice: Choice) -> None:
+    assert [row.kind for row in choice.compared] == list(SIMPLEST_FIRST)
+    assert [row.kind for row in choice.compared if row.kept] == [choice.kind]
+    best = max(choice.compared, key=lambda row: row.gini.estimate or -1)
+    assert best.behind is None
+    near = [row.kind for row in choice.compared if row.behind is None or not (row.behind.low or 0) > 0]
+    assert choice.kind == near[0]
+    assert choice.why.startswith(f"{choice.kind}: the ")
+    assert choice.why.endswith("fitted on 3 cut-offs that had closed before")
+
+
+def test_the_table_is_that_of_the_candidates_at_the_latest_training_cut_off(
+    rows: pl.DataFrame, known: Design, choice: Choice
+) -> None:
+    judged = rows.filter(pl.col("as_of") == PLAN.calibration)
+    earlier = rows.filter(pl.col("as_of") <= PLAN.calibration - HORIZON * DAY)
+    inner = Plan(PLAN.calibration, PLAN.training[:3], later_period=True)
+    fitted = candidates(earlier, inner, known, ("two_part",), rhythm=True)
+    table = {row.kind: row for row in choice.compared}
+    for kind in ("two_part", "bg_nbd"):
+        said = fitted[kind].expected(known.matrix(judged), known.names)
+        assert table[kind].gini.estimate == pytest.approx(normalised_gini(judged["value"], said))
+        assert table[kind].total_ratio == pytest.approx(total_ratio(judged["value"], said))
+        assert table[kind].mae == pytest.approx(np.abs(judged["value"].to_numpy() - said).mean())
+
+
+def test_a_clearly_better_model_is_kept_though_it_is_not_simple(rows: pl.DataFrame) -> None:
+    """A feature tells half of the customers' amounts; the rhythm of purchases does not know of it."""
+    half = pl.col("customer_id").str.slice(1).cast(pl.Int64) % 2
+    told = rows.with_columns(told=half.cast(pl.Float64), value=pl.when(half == 1).then("value").otherwise(0.0))
+    columns = (*COLUMNS, COLUMNS[0].model_copy(update={"name": "told"}))
+    choice = choose(told, PLAN, Design(columns, design(rows).rhythm), HORIZON, rhythm=True)
+    assert choice.kind == "tweedie"
+    assert surely_behind_by_table(choice.compared[0].behind)
+
+
+def surely_behind_by_table(behind: Interval | None) -> bool:
+    return behind is not None and behind.low is not None and behind.low > 0
+
+
+def test_without_the_same_money_the_rhythm_is_no_candidate(rows: pl.DataFrame, known: Design) -> None:
+    kinds = [row.kind for row in choose(rows, PLAN, known, HORIZON, rhythm=False).compared]
+    assert kinds == ["tweedie", "two_part", "ziln"]
+    plain = choose(rows, PLAN, Design(COLUMNS), HORIZON, rhythm=True)
+    assert [row.kind for row in plain.compared] == ["tweedie", "two_part", "ziln"]
+
+
+@pytest.mark.parametrize(
+    ("plan", "horizon", "value", "why"),
+    [(SHORT, HORIZON, 1.0, "no window had closed"), (PLAN, 200, 1.0, "no window"), (PLAN, HORIZON, 0.0, "nobody had")],
+)
+def test_where_nothing_can_be_compared(
+    rows: pl.DataFrame, known: Design, plan: Plan, horizon: int, value: float, why: str
+) -> None:
+    choice = choose(rows.with_columns(value=pl.col("value") * value), plan, known, horizon, rhythm=True)
+    assert (choice.kind, choice.trees, choice.compared) == ("two_part", ("two_part",), ())
+    assert f"two_part: {why}" in choice.why
+
+
+def interval(low: float | None) -> Interval:
+    return Interval(estimate=0.02, low=low, high=0.03)
+
+
+@pytest.mark.parametrize(("low", "behind"), [(0.01, True), (0.0, False), (-0.01, False), (None, False)])
+def test_surely_behind(low: float | None, behind: bool) -> None:
+    gini = {"normalised_gini": interval(0.5)}
+    assert surely_behind(Judged(gini, {"normalised_gini": interval(low)})) is behind
+    assert not surely_behind(Judged(gini, {}))
