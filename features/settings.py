@@ -61,7 +61,7 @@ class Snapshots(Section):
 
 
 class Trees(Section):
-    """How the trees are grown; `early_stopping` finds the number of rounds on customers set aside, see `training.fit`."""
+    """How trees are grown; `early_stopping` finds the number of rounds on customers set aside (`training.fit`)."""
 
     early_stopping: bool = False
 

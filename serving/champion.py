@@ -85,14 +85,20 @@ class Champion:
 
 def promoted(home: Home) -> Bundle | None:
     """The promoted bundle, for batch work; None where nothing is promoted. Raises BundleError when it is damaged."""
-    if _written(home.champion) is None:
-        return None
-    return Bundle.load(home.bundles / _name(home.champion))
+    folder = champion_folder(home)
+    return Bundle.load(folder) if folder else None
+
+
+def champion_folder(home: Home) -> Path | None:
+    """Where the promoted bundle lies; None where nothing is promoted."""
+    return None if _written(home.champion) is None else home.bundles / _name(home.champion)
 
 
 def load(home: Home) -> Predictor:
     """Try the champion out in a child process, then load it; raises RemoraError naming what is wrong with it."""
-    folder = home.bundles / _name(home.champion)
+    folder = champion_folder(home)
+    if folder is None:
+        raise NotReadyError(NOTHING_PROMOTED)
     trial_load(folder)
     bundle = Bundle.load(folder)
     bundle.check_golden()

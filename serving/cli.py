@@ -3,7 +3,6 @@
 import datetime as dt
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,6 +14,7 @@ from serving.options import AsOf, Config, Data, Json, Language, Out
 from serving.report_cli import alerts, leads, report_app
 from serving.rules_cli import rules_app
 from serving.terminal import fail, steps, tell
+from serving.train_cli import train
 
 if TYPE_CHECKING:
     from features.engines import Source
@@ -32,6 +32,7 @@ app = typer.Typer(
 
 app.add_typer(rules_app)
 app.add_typer(report_app)
+app.command()(train)
 app.command()(backtest)
 app.command()(alerts)
 app.command()(leads)
@@ -122,24 +123,6 @@ def features(
         wide.write_parquet(file)
     told = {"file": str(file), "customers": wide.height, "features": wide.width - 1}
     tell(as_json, told, f"{wide.height:,} customers × {wide.width - 1} features → {file}")
-
-
-@app.command()
-def train(data: Data, as_of: AsOf = None, config: Config = None, as_json: Json = False) -> None:
-    """Train churn and value, judge them beside the baselines, register a candidate; nothing after --as-of is read."""
-    from features.clock import micros, now
-    from serving.opening import date_of, opened
-    from serving.printout import trained
-    from training.pipeline import train as fit
-    from training.registry import record
-
-    settings, source = opened(data, config)
-    date = date_of(source, settings, as_of)
-    with steps(f"train as of {date:%Y-%m-%d}") as step, TemporaryDirectory(prefix="remora-") as place:
-        candidate = fit(source, micros(date), settings, now(), Path(place), step)
-        step("register")
-        version = record(candidate, source.until(micros(date)).tables, settings)
-    tell(as_json, *trained(candidate, version))
 
 
 @app.command()

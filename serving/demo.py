@@ -67,7 +67,7 @@ def _train(out: Console, source: Source, date: dt.datetime, settings: Settings) 
     with steps("train") as step, TemporaryDirectory(prefix="remora-") as place:
         candidate = train(source, micros(date), settings, now(), Path(place), step)
         step("register")
-        version = record(candidate, source.until(micros(date)).tables, settings)
+        version = record(candidate, source.until(micros(date)).tables, settings, source.place)
     data, *shown = trained(candidate, version)
     out.print(Rule("How good is the model?"), *shown, sep="\n")
     return dict(data)

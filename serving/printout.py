@@ -13,7 +13,7 @@ from monitoring.pipeline import MonitorReport
 from serving.score import NO_MODEL
 from serving.terminal import money
 from training.candidate import Candidate
-from training.printout import churn_table, decile_table, value_table
+from training.printout import churn_table, decile_table, four_way_table, value_table
 from training.registry import Version
 
 
@@ -24,13 +24,16 @@ def trained(candidate: Candidate, version: Version) -> tuple[Any, ...]:
         "bundle": candidate.bundle.id,
         "churn": candidate.churn.model_dump(mode="json"),
         "value": candidate.value.model_dump(mode="json") if candidate.value else None,
-        "gate": {"passed": version.passed, "refusals": version.refusals},
+        "gate": {"passed": version.passed, "refusals": version.refusals, "notes": candidate.decision.notes},
+        "chosen": {"churn": candidate.fits.churn.recipe.model_dump(mode="json"), **candidate.chosen},
+        "profit": candidate.profit.model_dump(mode="json") if candidate.profit else None,
         "training": {"rows": candidate.training_rows, "churners": candidate.training_churners},
         "left_out": dict(candidate.snapshots.left_out),
         "warnings": candidate.targets.warnings,
     }
     value = [value_table(candidate.value), decile_table(candidate.value)] if candidate.value else []
-    return data, churn_table(candidate.churn), *value, *_notes(candidate), _verdict(version)
+    churn = [churn_table(candidate.churn), four_way_table(candidate.churn)]
+    return data, *churn, *value, *_notes(candidate), _verdict(version)
 
 
 def scored(
@@ -86,8 +89,17 @@ def _notes(candidate: Candidate) -> list[RenderableType]:
     warnings: list[RenderableType] = [Text(f"warning: {w}", style="yellow") for w in candidate.targets.warnings]
     columns = len(candidate.snapshots.columns)
     trained_on = f"{candidate.training_rows:,} rows with {candidate.training_churners:,} churners, {columns} features"
-    left = candidate.snapshots.left_out
-    return [*warnings, f"Trained on {trained_on}; {len(left)} features left out (named in the run's training.json)."]
+    left, recipe = candidate.snapshots.left_out, candidate.fits.churn.recipe
+    served = Text(
+        f"Served for churn: {recipe.kind} (trees {recipe.trees_weight:.0%}), {recipe.why}; {candidate.rung.why}"
+    )
+    notes = [Text(f"note: {note}", style="yellow") for note in candidate.decision.notes]
+    return [
+        *warnings,
+        *notes,
+        served,
+        f"Trained on {trained_on}; {len(left)} features left out (named in the run's training.json).",
+    ]
 
 
 def _verdict(version: Version) -> RenderableType:

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,25 +13,23 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 from pydantic import ValidationError
 
-from features import catalog
 from features.clock import moment, now
 from features.engines import fingerprint
 from features.errors import RemoraError
 from features.point_in_time import Tables
 from features.settings import Settings
 from models.manifest import BundleError, read_manifest, verify_files
+from training.artifacts import metrics, parameters, write_artifacts
 from training.candidate import Candidate
-from training.evaluate import flat_metrics
-from training.plots import save_plots
-from training.repeat import Provenance, RepeatError, provenance
-from training.tune import TrialRecord, Tuning
+from training.repeat import PROVENANCE, Provenance, RepeatError, provenance
+from training.tune import TrialRecord
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 MODEL, EXPERIMENT, CHAMPION = "remora", "remora", "champion"
 PASSED, REFUSALS, BUNDLE_ID = "gate.passed", "gate.refusals", "bundle.id"
-PROVENANCE, PARENT = "provenance.json", "mlflow.parentRunId"
+PARENT = "mlflow.parentRunId"
 
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -64,23 +62,20 @@ def record(
     tables: Tables,
     settings: Settings,
     place: str = "",
-    tuned: Mapping[str, int | float] | None = None,
-    tuning: Tuning | None = None,
 ) -> Version:
     """Log a training as one run (parameters, provenance, metrics, plots, bundle) and register its bundle.
 
-    `place` is where the data came from (`Source.place`), `tuned` the parameters that were not the defaults; the trials
-    of `tuning`, where they came of one, become runs below this one.
+    `place` is where the data came from (`Source.place`). The trials of a search for parameters become runs below it.
     """
     client = _client(settings.home)
     run = client.create_run(_experiment(client), run_name=candidate.bundle.id)
     run_id = run.info.run_id
-    made = _provenance(candidate, tables, settings, place, tuned)
-    _log(client, run_id, _parameters(candidate, settings, made), _metrics(candidate, tuning))
+    made = _provenance(candidate, tables, settings, place)
+    _log(client, run_id, parameters(candidate, settings, made), metrics(candidate))
     with tempfile.TemporaryDirectory() as folder:
-        _artifacts(Path(folder), candidate, made, tuning)
+        write_artifacts(Path(folder), candidate, settings, made)
         client.log_artifacts(run_id, folder)
-    for trial in tuning.trials if tuning else ():
+    for trial in candidate.tuning.trials if candidate.tuning else ():
         _log_trial(client, run_id, trial)
     client.set_terminated(run_id)
     return _register(client, run_id, candidate)
@@ -214,65 +209,10 @@ def _log_trial(client: "MlflowClient", parent: str, trial: TrialRecord) -> None:
     client.set_terminated(run.info.run_id)
 
 
-def _provenance(
-    candidate: Candidate, tables: Tables, settings: Settings, place: str, tuned: Mapping[str, int | float] | None
-) -> Provenance:
+def _provenance(candidate: Candidate, tables: Tables, settings: Settings, place: str) -> Provenance:
     bundle = candidate.bundle
     as_of = moment(candidate.as_of).astimezone(settings.company.zone)
-    return provenance(settings, as_of, place, fingerprint(tables), bundle.pack_text, bundle.id, tuned)
-
-
-def _parameters(candidate: Candidate, settings: Settings, made: Provenance) -> dict[str, Any]:
-    aims = candidate.targets
-    sections = settings.model_dump(mode="json", include={"churn", "value", "snapshots", "profile", "features", "gate"})
-    flat = {f"{section}.{name}": value for section, values in sections.items() for name, value in values.items()}
-    return flat | {
-        "churn.definition": aims.definition,
-        "value.source": aims.value_source,
-        "as_of": _day(candidate.as_of, settings),
-        "cutoffs.training": ", ".join(_day(cutoff, settings) for cutoff in aims.churn.training),
-        "cutoffs.test": _day(aims.churn.test, settings),
-        "split": candidate.churn.split,
-        "features.count": len(candidate.snapshots.columns),
-        "git.commit": made.commit,
-        "git.changed": made.changed,
-        "seed": made.seed,
-        **{f"tuned.{name}": value for name, value in made.tuned.items()},
-    }
-
-
-def _day(cutoff: int, settings: Settings) -> str:
-    return f"{moment(cutoff).astimezone(settings.company.zone):%Y-%m-%d}"
-
-
-def _metrics(candidate: Candidate, tuning: Tuning | None) -> dict[str, float]:
-    metrics = {f"churn.{name}": number for name, number in flat_metrics(candidate.churn).items()}
-    if candidate.value:
-        metrics |= {f"value.{name}": number for name, number in flat_metrics(candidate.value).items()}
-    if tuning:
-        metrics |= {"tuning.default": tuning.default, "tuning.best": tuning.best, "tuning.seconds": tuning.seconds}
-    counts = {"training.rows": candidate.training_rows, "training.churners": candidate.training_churners}
-    return metrics | {name: float(number) for name, number in counts.items()}
-
-
-def _artifacts(folder: Path, candidate: Candidate, made: Provenance, tuning: Tuning | None) -> None:
-    shutil.copytree(candidate.bundle.folder, folder / "bundle")
-    plots = folder / "plots"
-    importances = candidate.importance
-    save_plots(plots, candidate.churn, candidate.value, importances.get("churn"), importances.get("value"))
-    reports = {"churn.json": candidate.churn, "value.json": candidate.value, "tuning.json": tuning, PROVENANCE: made}
-    for name, report in reports.items():
-        if report is not None:
-            (folder / name).write_text(report.model_dump_json(indent=2), encoding="utf-8")
-    notes = {
-        "data": made.data,
-        "left_out": dict(candidate.snapshots.left_out),
-        "warnings": list(candidate.targets.warnings),
-        "gate": {"passed": candidate.decision.passed, "refusals": list(candidate.decision.refusals)},
-    }
-    (folder / "training.json").write_text(json.dumps(notes, indent=2))
-    names = [column.name for column in candidate.snapshots.columns]
-    catalog.table(names).write_csv(folder / "features.csv")
+    return provenance(settings, as_of, place, fingerprint(tables), bundle.pack_text, bundle.id, candidate.tuned)
 
 
 def _register(client: "MlflowClient", run_id: str, candidate: Candidate) -> Version:

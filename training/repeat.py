@@ -24,6 +24,9 @@ from models.rules import DEFAULT_PACK
 PACKAGES = ("lightgbm", "scikit-learn", "scipy", "numpy", "polars", "duckdb", "narwhals", "optuna")
 """Those whose version can change a bundle."""
 
+PROVENANCE = "provenance.json"
+"""The file of a run that holds it."""
+
 _OF_THE_MACHINE: dict[str, Any] = {"home": True, "store": True, "memory_limit": True, "rules": {"pack"}}
 
 Fingerprints = dict[str, dict[str, Any]]

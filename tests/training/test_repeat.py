@@ -3,7 +3,7 @@
 import datetime as dt
 import hashlib
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +66,9 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
     written(folder, {"transactions": shop(120)})
     settings = Settings.model_construct(**{**dict(SMALL), "home": place / "home"})
     source = open_source(folder, settings)
-    candidate = train(source, micros(DATE), settings, MADE, place / "trained")
+    candidate = train(source, micros(DATE), settings, MADE, place / "trained", tuned=TUNING.parameters)
     tables = source.until(micros(DATE)).tables
-    version = record(candidate, tables, settings, source.place, TUNING.parameters, TUNING)
+    version = record(replace(candidate, tuning=TUNING), tables, settings, source.place)
     return Once(folder, settings, candidate, version.run_id)
 
 
