@@ -65,6 +65,7 @@ _ROWS: dict[str, tuple[str, str, str]] = {
     N_("rfm_recency_in_gaps"): ("gaps", N_("silent for {} times the usual gap between purchases"), FEW),
     N_("rfm_orders_count"): ("orders", N_("{} orders"), NONE),
     N_("rfm_amount_sum"): ("money", N_("net spend of {}"), NONE),
+    N_("rfm_amount_year_ago"): ("money", N_("net spend of {} in the 90 days that began a year ago"), NONE),
     N_("rfm_amount_mean"): ("money", N_("{} an order on average"), NEVER),
     N_("rfm_amount_std"): ("money", N_("order values spread by {}"), FEW),
     N_("rfm_orders_trend"): ("−1..1", N_("orders against the period before: {}"), FEW),
@@ -152,6 +153,9 @@ _ROWS: dict[str, tuple[str, str, str]] = {
 RHYTHMS = {f"{family}_recency_days": f"{family}_gap_mean_days" for family in ("rfm", "usage", "engagement")}
 """Days since the last event → the customer's own usual days between two of them."""
 
+_NEEDS = {"rfm_amount_year_ago": 365}
+"""Days of history that features without a window of their own need."""
+
 _RELATIVE = ("−1..1", "gaps")
 """Units of features that compare a customer with itself: what is normal is in them."""
 
@@ -184,7 +188,7 @@ def describe(name: str) -> Feature:
     if base not in _ROWS:
         raise UnknownFeature(f"feature {name}: not in the catalog; add a row for {base} to features/catalog.py")
     unit, meaning, missing = _ROWS[base]
-    needs = days * (2 if base.endswith(("_trend", "_score_trend")) else 1) if days else None
+    needs = days * (2 if base.endswith(("_trend", "_score_trend")) else 1) if days else _NEEDS.get(base)
     return Feature(name, base, unit, meaning, missing, days, needs)
 
 

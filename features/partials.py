@@ -15,7 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from features.point_in_time import Frame, Tables, known_before
-from features.rfm import ADDITIVE, BEFORE, TOTAL, WINDOWED, additive, edges, from_sums, orders, rfm
+from features.rfm import ADDITIVE, BEFORE, TOTAL, WINDOWED, YEAR_AGO, additive, edges, from_sums, orders, rfm
 from features.windows import Span, added_up, spans
 
 ALWAYS, NEVER = -(2**63), 2**63 - 1
@@ -177,7 +177,7 @@ def _spans(as_of: int) -> dict[str, Span]:
     """Name → what it sums: all that `from_sums` reads."""
     total = {name: Span(name, ALWAYS, as_of) for name in TOTAL}
     windowed = [spans(as_of, [name], windows=windows) for name, windows in WINDOWED.items()]
-    return dict(ChainMap(total, spans(as_of, [], BEFORE), *windowed))
+    return dict(ChainMap(total, spans(as_of, [], BEFORE, year_ago=YEAR_AGO), *windowed))
 
 
 def _laid_up(rows: pl.DataFrame, edges: Sequence[int], apart: pl.DataFrame | None = None) -> Partials:

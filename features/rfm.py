@@ -6,7 +6,7 @@ import narwhals as nw
 
 from features.clock import DAY
 from features.point_in_time import Frame, Tables
-from features.windows import WINDOWS, added_up, ratio, renamed, rhythm, spread, summed, trends, with_gaps
+from features.windows import SEASON, WINDOWS, YEAR, added_up, ratio, renamed, rhythm, spread, summed, trends, with_gaps
 
 TOTAL = ("n", "gap_sq", "net", "spent", "spent_sq")
 """Additive columns of a purchase or return that are summed over all time."""
@@ -25,6 +25,9 @@ WINDOWED: Mapping[str, Sequence[int]] = {
 
 BEFORE = ("n", "spent")
 """Those that are also summed over the same length before each window."""
+
+YEAR_AGO = ("net",)
+"""Those that are summed over the same season of the year before."""
 
 ADDITIVE = {*TOTAL, *WINDOWED}
 """All that are summed."""
@@ -78,7 +81,8 @@ def additive(orders: Frame) -> Frame:
 def features(rows: Frame, as_of: int) -> Frame:
     """The family out of additive rows, raw or partial, that lie before `as_of`."""
     present = rows.collect_schema().names()
-    return from_sums(summed(rows, as_of, [name for name in WINDOWED if name in present], TOTAL, BEFORE), as_of)
+    windowed = [name for name in WINDOWED if name in present]
+    return from_sums(summed(rows, as_of, windowed, TOTAL, BEFORE, year_ago=YEAR_AGO), as_of)
 
 
 def from_sums(sums: Frame, as_of: int) -> Frame:
@@ -89,6 +93,7 @@ def from_sums(sums: Frame, as_of: int) -> Frame:
         *_money(),
         *renamed("n", "rfm_orders_count"),
         *renamed("net", "rfm_amount_sum"),
+        nw.col("net_year_ago").alias("rfm_amount_year_ago"),
         *trends("n", "rfm_orders"),
         *trends("spent", "rfm_amount"),
         *_returns(),
@@ -145,5 +150,5 @@ def _optional(present: Sequence[str]) -> dict[str, nw.Expr]:
 
 def edges(as_ofs: Sequence[int]) -> list[int]:
     """Every moment at which a window of any cut-off begins or ends, sorted."""
-    days = {0, *WINDOWS, *(2 * window for window in WINDOWS)}
+    days = {0, *WINDOWS, *(2 * window for window in WINDOWS), YEAR - SEASON}
     return sorted({as_of - back * DAY for as_of in as_ofs for back in days})

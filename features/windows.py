@@ -16,6 +16,9 @@ from features.point_in_time import Frame, between
 WINDOWS = (30, 90, 180, 365)
 """Days that every family looks back."""
 
+YEAR, SEASON = 365, 90
+"""Days: the season to come began a year ago, and lasts as long as the usual horizon."""
+
 RHYTHM = ("n", "gaps", "gap", "gap_sq")
 """Additive columns of the rhythm: events, gaps between them, their sum (days) and sum of squares (days²)."""
 
@@ -58,16 +61,24 @@ class Span(NamedTuple):
 
 
 def spans(
-    as_of: int, windowed: Sequence[str], before: Sequence[str] = (), windows: Iterable[int] = WINDOWS
+    as_of: int,
+    windowed: Sequence[str],
+    before: Sequence[str] = (),
+    windows: Iterable[int] = WINDOWS,
+    year_ago: Sequence[str] = (),
 ) -> dict[str, Span]:
-    """Name → what it sums: `NAME_30d` for names in `windowed`, `NAME_30d_before` for those in `before`, and so on."""
+    """Name → what it sums: `NAME_30d` for names in `windowed`, `NAME_30d_before` for those in `before`, and so on.
+
+    `NAME_year_ago`, for names in `year_ago`, is the season that began a year before the cut-off.
+    """
     now = {f"{name}_{days}d": Span(name, as_of - days * DAY, as_of) for name in windowed for days in windows}
     earlier = {
         f"{name}_{days}d_before": Span(name, as_of - 2 * days * DAY, as_of - days * DAY)
         for name in before
         for days in windows
     }
-    return now | earlier
+    begins, ends = as_of - YEAR * DAY, as_of - (YEAR - SEASON) * DAY
+    return now | earlier | {f"{name}_year_ago": Span(name, begins, ends) for name in year_ago}
 
 
 def summed(
@@ -77,14 +88,16 @@ def summed(
     total: Sequence[str] = (),
     before: Sequence[str] = (),
     windows: Iterable[int] = WINDOWS,
+    year_ago: Sequence[str] = (),
 ) -> Frame:
     """One row a customer: first, last, sums of `total` over all time and of `windowed` over each window.
 
-    Columns are named `NAME`, `NAME_30d`, and for names in `before` also `NAME_30d_before`, the same length before.
+    Columns are named `NAME`, `NAME_30d`, and for names in `before` also `NAME_30d_before`, the same length before;
+    `NAME_year_ago`, see `spans`.
     """
     columns = {
         name: nw.when(_inside(span, as_of)).then(nw.col(span.column)).otherwise(0.0)
-        for name, span in spans(as_of, windowed, before, windows).items()
+        for name, span in spans(as_of, windowed, before, windows, year_ago).items()
     }
     return added_up(
         rows.with_columns(**columns), ["customer_id"], [*total, *columns], nw.col("first").min(), nw.col("last").max()

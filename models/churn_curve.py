@@ -15,6 +15,7 @@ about time: using discrete-time survival analysis" (person-period rows); Royston
 survival time".
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -60,7 +61,7 @@ class ChurnCurve(Part):
     @property
     def restricted_days(self) -> int:
         """Days over which expected time is counted: the last edge up to 180, else the first."""
-        return max((edge for edge in self.edges if edge <= RESTRICTED_DAYS), default=self.edges[0])
+        return restricted_days(self.edges)
 
     def probabilities(self, raw: Float64, churn_probability: Float64) -> Float64:
         """Churn probability at each edge, (n, K), from the Booster's raw scores (n, K); see `anchored`."""
@@ -78,6 +79,15 @@ class ChurnCurve(Part):
         for k, width in enumerate(np.diff([0, *self.edges[:count]])):
             total, before = total + width * (before + waiting[:, k]) / 2, waiting[:, k]
         return total
+
+
+def restricted_days(edges: Sequence[int]) -> int:
+    """Days over which expected time is counted: the last of `edges` (increasing) up to 180, else the first.
+
+    >>> restricted_days((30, 90, 180, 365)), restricted_days((365, 730))
+    (180, 365)
+    """
+    return max((edge for edge in edges if edge <= RESTRICTED_DAYS), default=edges[0])
 
 
 @dataclass(frozen=True)

@@ -39,8 +39,22 @@ class Points(BaseModel):
     points: float
 
 
+class CurvePoint(BaseModel):
+    """One point of the churn curve: the probability (0..1) of having churned over `days` from the as-of date."""
+
+    model_config = ConfigDict(frozen=True)
+    days: int = Field(ge=1)
+    probability: float = Field(ge=0, le=1)
+
+
 class Prediction(BaseModel):
-    """What Remora says about one customer as of a date. Probabilities are 0..1, money is in the data's currency."""
+    """What Remora says about one customer as of a date. Probabilities are 0..1, money is in the data's currency.
+
+    `churn_curve` rises with the days where churning is leaving, and falls where it is buying or using nothing;
+    `expected_days` are those until the customer leaves, or returns, counted up to the curve's last edge within
+    `models.churn_curve.RESTRICTED_DAYS`. `expected_profit` is that of acting, see `models.action`. All three are null
+    where the customer is not at stake, or the bundle has no curve, or acting has no price.
+    """
 
     model_config = ConfigDict(frozen=True)
     customer_id: str
@@ -49,12 +63,15 @@ class Prediction(BaseModel):
     churn_probability: float | None = Field(None, ge=0, le=1)
     churn_horizon_days: int
     risk_band: str | None = None
+    churn_curve: list[CurvePoint] | None = None
+    expected_days: float | None = Field(None, ge=0)
     expected_value: float | None = None
     value_low: float | None = None
     value_high: float | None = None
     value_if_retained: float | None = None
     value_horizon_days: int
     value_at_risk: float | None = None
+    expected_profit: float | None = None
     composite_score: float | None = Field(None, ge=0, le=100)
     composite_coverage: float | None = Field(None, ge=0, le=1)
     points: list[Points] = []
@@ -88,6 +105,8 @@ POINTS = pl.Struct({
     "standardised": pl.Float64, "weight": pl.Float64, "points": pl.Float64,
 })  # fmt: skip
 
+CURVE = pl.List(pl.Struct({"days": pl.Int32, "probability": pl.Float64}))
+
 SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "customer_id": pl.String,
     "as_of": TIME,
@@ -95,12 +114,15 @@ SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "churn_probability": pl.Float64,
     "churn_horizon_days": pl.Int32,
     "risk_band": pl.String,
+    "churn_curve": CURVE,
+    "expected_days": pl.Float64,
     "expected_value": pl.Float64,
     "value_low": pl.Float64,
     "value_high": pl.Float64,
     "value_if_retained": pl.Float64,
     "value_horizon_days": pl.Int32,
     "value_at_risk": pl.Float64,
+    "expected_profit": pl.Float64,
     "composite_score": pl.Float64,
     "composite_coverage": pl.Float64,
     "points": pl.List(POINTS),

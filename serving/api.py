@@ -18,7 +18,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from features.errors import RemoraError
 from serving import metrics
-from serving.errors import BodyTooLargeError, InvalidRequestError, NotJsonError, UnknownCustomerError, http_status
+from serving.errors import (
+    BodyTooLargeError,
+    InvalidRequestError,
+    NotJsonError,
+    UnknownCustomerError,
+    http_status,
+    require_price,
+)
 from serving.openapi import document
 from serving.predicting import Predictor
 from serving.schemas import (
@@ -85,10 +92,12 @@ def customer(request: Request) -> Response:
 
 
 def at_risk(request: Request) -> Response:
-    """`GET /v1/at-risk`: customers at stake, the most value at risk first."""
+    """`GET /v1/at-risk`: customers at stake, the most value at risk first, or those worth acting on."""
     query = at_risk_query(request)
     _require_tier(query.tier, _state(request).champion.current)
-    matching = query.model_dump(include={"tier", "owner", "min_probability"})
+    if query.worth_acting:
+        require_price(_state(request).settings.action, "worth_acting")
+    matching = query.model_dump(exclude={"limit", "offset"})
     store = _state(request).store()
     accounts = [_scored(found) for found in store.at_risk(query.limit, query.offset, **matching)]
     return Json(AtRiskResponse(total=store.count_at_risk(**matching), accounts=accounts))

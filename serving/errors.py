@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from features.errors import RemoraError
+from features.settings import Action
+from models.action import is_priced
 
 
 class NoFolderError(RemoraError):
@@ -25,6 +27,18 @@ class RequestError(RemoraError):
 
 class InvalidRequestError(RequestError):
     """A field is missing, unknown, or has a value it cannot have."""
+
+
+def require_price(action: Action, name: str) -> None:
+    """Raise InvalidRequestError where `name` asks what acting earns and `[action]` has no price.
+
+    An empty list would read as if nobody were worth it.
+    """
+    if not is_priced(action):
+        raise InvalidRequestError(
+            f"{name}: acting has no price; set [action] cost and success_rate in remora.toml, then score again",
+            fields=(name,),
+        )
 
 
 class UnknownCustomerError(RequestError):

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from features.clock import moment
 from features.language import Lang, translator
+from models.basis import is_modelled
 from models.prediction import Points, Prediction, Reason
 from models.rules.changes import change_text
 from models.rules.conditions import alert_text, role_label
@@ -23,6 +24,7 @@ from models.rules.segments import segment_label
 from models.rules.tiers import tier_label
 from models.telling import Usual
 from serving.changed import Changed, changed_lines, changed_of
+from serving.curve_lines import curve_lines
 from serving.drivers import Drivers, drivers_of, family_lines, in_language, worth_lines
 from serving.errors import UnknownCustomerError
 from serving.home import Home
@@ -116,6 +118,7 @@ def _numbers(row: Prediction, pack: RulePack, lang: Lang) -> Iterator[str]:
         yield _("Risk of leaving in {days} days: {risk} ({band})").format(
             days=row.churn_horizon_days, risk=percent(row.churn_probability), band=_band(row.risk_band, pack, lang)
         )
+    yield from curve_lines(row, lang)
     if row.expected_value is not None:
         yield _("Worth over {days} days: {worth} (8 of 10 such customers: {low} to {high})").format(
             days=row.value_horizon_days,
@@ -127,6 +130,8 @@ def _numbers(row: Prediction, pack: RulePack, lang: Lang) -> Iterator[str]:
         yield _("If it stays: {kept} · value at risk: {risk}").format(
             kept=money(row.value_if_retained), risk=money(row.value_at_risk)
         )
+    if row.expected_profit is not None:
+        yield _("Acting now is expected to earn {profit}").format(profit=money(row.expected_profit))
     if row.health_score is not None:
         basis = _told(health_basis_label, row.health_basis, pack, lang)
         yield _("Health: {score} of 100 ({basis})").format(score=f"{row.health_score:.0f}", basis=basis)
@@ -216,7 +221,7 @@ def _why(row: Prediction, drivers: Drivers | None, pack: RulePack, lang: Lang) -
 
 
 def _reason(reason: Reason, row: Prediction, usual: Mapping[str, Usual], pack: RulePack, lang: Lang) -> str:
-    if row.basis == "model":
+    if is_modelled(row.basis):
         return in_language(reason, lang, usual)
     return rule_reason_text(reason, row.points, pack, lang)
 

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from models.prediction import Prediction, Reason
+from models.prediction import CurvePoint, Prediction, Reason
 from serving.errors import InvalidRequestError
 
 MAX_CUSTOMERS: Final = 100
@@ -49,12 +49,15 @@ class PredictedCustomer(BaseModel):
     churn_probability: float = Field(ge=0, le=1)
     churn_horizon_days: int
     risk_band: str
+    churn_curve: list[CurvePoint] | None
+    expected_days: float | None
     expected_value: float | None
     value_low: float | None
     value_high: float | None
     value_if_retained: float | None
     value_horizon_days: int | None
     value_at_risk: float | None
+    expected_profit: float | None
     composite_score: float | None = Field(ge=0, le=100)
     composite_coverage: float | None = Field(ge=0, le=1)
     tier: str | None
@@ -88,10 +91,13 @@ class AtRiskQuery(BaseModel):
     tier: str | None = None
     owner: str | None = None
     min_probability: float | None = Field(None, ge=0, le=1, allow_inf_nan=False)
+    worth_acting: bool = Field(
+        False, description="Only customers on whom acting is expected to earn something, the highest profit first."
+    )
 
 
 class AtRiskResponse(BaseModel):
-    """Customers at stake, the most value at risk first; `total` counts those that match."""
+    """Customers at stake, the most value at risk (or the highest profit) first; `total` counts those that match."""
 
     total: int
     accounts: list[ScoredAccount]

@@ -74,9 +74,10 @@ class Store:
 
         Of two rows with one KEY the later `scored_at` stays, so saving twice gives the same rows once. `backfill`
         marks scores made for a date before their model's training: they yield to any row that is not so marked,
-        and `history` leaves them out. A NaN becomes null, a null list an empty one.
+        and `history` leaves them out. A NaN becomes null, a null list an empty one; an unknown curve stays null.
         """
-        clean = rows.match_to_schema(SCHEMA).with_columns(cs.float().fill_nan(None), cs.list().fill_null([]))
+        lists = (cs.list() - cs.by_name("churn_curve")).fill_null([])
+        clean = rows.match_to_schema(SCHEMA).with_columns(cs.float().fill_nan(None), lists)
         marked = clean.with_columns(backfill=pl.lit(backfill))
         with transaction(self._engine, writes=True) as connection:
             for part in marked.partition_by(KEY[1:]):
@@ -132,17 +133,27 @@ class Store:
         tier: str | None = None,
         min_probability: float | None = None,
         owner: str | None = None,
+        worth_acting: bool = False,
     ) -> list[Account]:
-        """The customers at stake: most value at risk first, then likeliest to leave, then lowest score; nulls last."""
-        ranked = _ranked(CURRENT.c.customer_id, tier, min_probability, owner).order_by(*_RANKING)
+        """The customers at stake: most value at risk first, then likeliest to leave, then lowest score; nulls last.
+
+        With `worth_acting` only those on whom acting is expected to earn something, the highest profit first.
+        """
+        order = _BY_PROFIT if worth_acting else _RANKING
+        ranked = _ranked(CURRENT.c.customer_id, tier, min_probability, owner, worth_acting).order_by(*order)
         page = ranked.limit(limit).offset(offset)  # first, off the index alone, so that deep pages stay quick
-        return self._accounts(_ACCOUNTS.where(CURRENT.c.customer_id.in_(page)).order_by(*_RANKING))
+        return self._accounts(_ACCOUNTS.where(CURRENT.c.customer_id.in_(page)).order_by(*order))
 
     def count_at_risk(
-        self, *, tier: str | None = None, min_probability: float | None = None, owner: str | None = None
+        self,
+        *,
+        tier: str | None = None,
+        min_probability: float | None = None,
+        owner: str | None = None,
+        worth_acting: bool = False,
     ) -> int:
         """How many customers `at_risk` would give without a limit."""
-        count = _ranked(sa.func.count(), tier, min_probability, owner)
+        count = _ranked(sa.func.count(), tier, min_probability, owner, worth_acting)
         with transaction(self._engine) as connection:
             return int(connection.execute(count).scalar_one())
 
@@ -202,12 +213,15 @@ _RANKING = (
     (-CURRENT.c.composite_score).desc().nulls_last(),
     CURRENT.c.customer_id,
 )
+_BY_PROFIT = (CURRENT.c.expected_profit.desc(), CURRENT.c.customer_id)
 
 
 def _ranked(
-    wanted: sa.ColumnElement[Any], tier: str | None, min_probability: float | None, owner: str | None
+    wanted: sa.ColumnElement[Any], tier: str | None, min_probability: float | None, owner: str | None, worth: bool
 ) -> sa.Select[Any]:
     query = sa.select(wanted).select_from(CURRENT).where(CURRENT.c.at_stake)
+    if worth:
+        query = query.where(CURRENT.c.expected_profit > 0)
     if tier is not None:
         query = query.where(CURRENT.c.tier == tier)
     if min_probability is not None:

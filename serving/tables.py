@@ -7,17 +7,21 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from models.prediction import SCHEMA, TIME, Prediction
+from models.prediction import CURVE, SCHEMA, TIME, Prediction
 from serving.database import UtcTime
 
 KEY = ("customer_id", "as_of", "model_version", "rules_version")
 """One row per customer, date, model and rule pack; scoring again replaces it."""
 
-_RANKED_BY = ("at_stake", "churn_probability", "value_at_risk", "composite_score", "tier", "scored_at")
+_RANKED_BY = (
+    "at_stake", "churn_probability", "value_at_risk", "expected_profit", "composite_score", "tier", "scored_at"
+)  # fmt: skip
 _ID = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 _LIST = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
+_LIST_OR_NULL = sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql")
 _KINDS: Mapping[object, sa.types.TypeEngine[Any]] = {
-    pl.String: sa.Text(), TIME: UtcTime(), pl.Boolean: sa.Boolean(), pl.Float64: sa.Double(), pl.Int32: sa.Integer()
+    pl.String: sa.Text(), TIME: UtcTime(), pl.Boolean: sa.Boolean(), pl.Float64: sa.Double(), pl.Int32: sa.Integer(),
+    CURVE: _LIST_OR_NULL,
 }  # fmt: skip
 
 

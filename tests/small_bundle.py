@@ -98,14 +98,14 @@ def parts(value: bool = True) -> ManifestParts:
     )
 
 
-def write_small_bundle(folder: Path, *, value: bool = True, rules: bool = False, remark: str = "") -> Bundle:
-    """Write it to `folder`, with the shipped rule pack if `rules`; `remark` changes the bundle's id."""
+def write_small_bundle(folder: Path, *, value: bool = True, rules: bool = False, **metrics: object) -> Bundle:
+    """Write it to `folder`, with the shipped rule pack if `rules`; `metrics` go into its manifest, and so its id."""
     churn, values = texts()
     pack = load_pack()
     fitted = FittedRules.fit(with_ids(), pack, micros(AS_OF), "GBP", None, ()).model_dump(mode="json") if rules else {}
     return write_bundle(
         folder,
-        parts(value).model_copy(update={"fitted": fitted, "metrics": {"remark": remark}}),
+        parts(value).model_copy(update={"fitted": fitted, "metrics": metrics}),
         churn=churn,
         value=values if value else {},
         pack=DEFAULT_PACK.read_text(encoding="utf-8") if rules else "# no rules\n",

@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
-from features.clock import moment
+from features.clock import micros, moment
 from features.errors import RemoraError
 from models.bundle import Bundle
 from training.bootstrap import Interval, paired_interval
@@ -41,14 +41,12 @@ class Comparison(BaseModel):
     note: str = ""
 
 
-def compare(
-    folder: Path | None, test: pl.DataFrame, p: Values, question: tuple[str, int], learnt_until: int | None = None
-) -> Comparison | None:
+def compare(folder: Path | None, test: pl.DataFrame, p: Values, question: tuple[str, int]) -> Comparison | None:
     """Compare predictions `p` of the rows `test` (customer_id, as_of, fold, churned, features) with the champion's.
 
     `folder`: the champion's bundle, None where there is none. `question`: definition and horizon_days of the
-    candidate: a champion that answers another one is not comparable. `learnt_until`: the latest moment (µs) whose
-    outcomes the champion learnt from, by default its as_of.
+    candidate: a champion that answers another one is not comparable. What it learnt from is the
+    manifest's learnt_until, or for want of that its as_of.
     """
     if folder is None:
         return None
@@ -61,7 +59,7 @@ def compare(
     if asked != question:
         other = f"it predicts {asked[0]} over {asked[1]} days, the candidate {question[0]} over {question[1]} days"
         return Comparison(champion=champion.id, difference=UNKNOWN, rows=0, note=other)
-    until = learnt_until if learnt_until is not None else int(champion.manifest.as_of.timestamp() * 1_000_000)
+    until = champion.manifest.metrics.get("learnt_until") or micros(champion.manifest.as_of)
     return on_unseen(champion.id, test, np.asarray(p, dtype=float), said, until)
 
 

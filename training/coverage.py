@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from models.value_range import HIGH, LOW
+from training.bootstrap import SEED, Interval, draws_for, interval
 from training.metrics import Floats, Values, midranks
 
 _ROUNDING = 1e-9  # a sum that most customers pay exactly lies on a bound, not a bit beside it
@@ -32,8 +34,15 @@ def coverage(actual: Values, low: Values, high: Values) -> float:
 
     A net value below zero counts as 0, as it does in fitting.
     """
-    inside = _inside(*(np.asarray(column, dtype=float) for column in (actual, low, high)))
-    return float(inside.mean()) if len(inside) else np.nan
+    return _share([], _held(actual, low, high))
+
+
+def coverage_interval(
+    actual: Values, low: Values, high: Values, customers: npt.ArrayLike, draws: int | None = None, seed: int = SEED
+) -> Interval:
+    """`coverage` with its interval, drawn by customer."""
+    held = _held(actual, low, high)
+    return interval(_share, held, held, customers, draws=draws_for(len(held)) if draws is None else draws, seed=seed)
 
 
 def coverage_table(actual: Values, expected: Values, low: Values, high: Values, bins: int = 10) -> list[CoverageRow]:
@@ -54,6 +63,15 @@ def _row(decile: int, actual: Floats, low: Floats, high: Floats) -> CoverageRow:
         zeros=zeros,
         mean_width=float((high - low).mean()),
     )
+
+
+def _share(_: Values, inside: Values, *, weights: Values | None = None) -> float:
+    """The weighted share of `inside`, a `training.bootstrap.Metric`; NaN without rows."""
+    return float(np.average(inside, weights=weights)) if len(inside) else np.nan
+
+
+def _held(actual: Values, low: Values, high: Values) -> Floats:
+    return _inside(*(np.asarray(column, dtype=float) for column in (actual, low, high)))
 
 
 def _inside(actual: Floats, low: Floats, high: Floats) -> Floats:

@@ -10,6 +10,7 @@ from features.clock import moment
 from training import metrics
 from training.baselines import PROBABILITIES, churn_baselines, value_baselines
 from training.bootstrap import SEED
+from training.coverage import coverage_interval, coverage_table
 from training.intervals import PROBABILITY, RANKING, VALUE, Judged, judge
 from training.metrics import Floats, Values
 from training.reports import (
@@ -102,8 +103,13 @@ def evaluate_value(
     unit: str = "",
     draws: int | None = None,
     seed: int = SEED,
+    low: Values | None = None,
+    high: Values | None = None,
 ) -> ValueReport:
-    """Judge `predicted` and the `baselines` against the `actual` value over the horizon; arrays of shape (rows,)."""
+    """Judge `predicted` and the `baselines` against the `actual` value over the horizon; arrays of shape (rows,).
+
+    `low` and `high` are the bounds of the range; without both the report says nothing of how well it holds.
+    """
     judged = value_scores(actual, {MODEL: predicted, **baselines}, customers, MODEL, draws, seed)
     return ValueReport(
         split=split,
@@ -114,6 +120,8 @@ def evaluate_value(
         model=judged.pop(MODEL),
         baselines=judged,
         deciles=tuple(metrics.decile_table(actual, predicted)),
+        covered=None if low is None or high is None else coverage_interval(actual, low, high, customers, draws, seed),
+        coverage=() if low is None or high is None else tuple(coverage_table(actual, predicted, low, high)),
     )
 
 

@@ -1,7 +1,7 @@
 """What a bundle is worth on the rows that tested it, next to every baseline, and its recipe at earlier cut-offs."""
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import polars as pl
@@ -16,6 +16,7 @@ from training.baselines import churn_baselines, last_year_spend, value_baselines
 from training.churn_choice import Members
 from training.evaluate import LATER_PERIOD, NOT_LATER, ChurnReport, Split, ValueReport, evaluate_churn, evaluate_value
 from training.fit import Roles, roles
+from training.judged_rows import ChurnRows, ValueRows
 from training.metrics import Floats
 from training.profit import ProfitReport, profit_report
 from training.reports import Slice
@@ -51,29 +52,55 @@ def judge_churn(
 
     `members`: what was fitted on the bundle's training rows; its simple ones are baselines.
     """
+    rows = churn_rows(bundle, snapshots, aims, members, composite, pack)
+    return churn_report(rows, *split_of(aims.churn), zone, _slices(bundle, snapshots, aims))
+
+
+def churn_rows(
+    bundle: Bundle, snapshots: Snapshots, aims: Targets, members: Members, composite: FittedComposite, pack: RulePack
+) -> ChurnRows:
+    """What the bundle and every baseline say of each test row at stake, and what came of it."""
     test = at_stake(snapshots, aims.churn).test
     score = composite_score(test, composite, pack)["composite_score"].cast(pl.Float64).to_numpy()
     matrix, names = bundle.matrix(test), bundle.design.names
     simple = {name: sigmoid(linear.predict_raw(matrix, names)) for name, linear in members.simple.items()}
     base_rate, days = bundle.manifest.churn.base_rate, days_since_event(test, aims.definition)
     baselines = churn_baselines(days, score, base_rate, test.height, simple.get("linear"), simple.get("bg_nbd"))
+    y, p = test["churned"].cast(pl.Float64).to_numpy(), bundle.churn.probability(matrix)
+    return ChurnRows(y, p, baselines, test["customer_id"].to_numpy(), test["as_of"].to_numpy())
+
+
+def churn_report(
+    rows: ChurnRows, split: Split, why: str, zone: dt.tzinfo = dt.UTC, four_way: Sequence[Slice] = ()
+) -> ChurnReport:
+    """The report on `rows`, of one run or of several."""
     return evaluate_churn(
-        test["churned"].to_numpy(), bundle.churn.probability(matrix), baselines, test["customer_id"].to_numpy(),
-        *split_of(aims.churn), as_of=test["as_of"].to_numpy(), zone=zone, four_way=_slices(bundle, snapshots, aims),
-    )  # fmt: skip
+        rows.y, rows.p, rows.baselines, rows.customers, split, why, as_of=rows.as_of, zone=zone, four_way=four_way
+    )
 
 
 def judge_value(
     bundle: Bundle, snapshots: Snapshots, aims: Targets, tables: Tables, settings: Settings
 ) -> ValueReport | None:
     """The bundle's expected value on the test rows at stake, next to every baseline; None without value data."""
+    rows = value_rows(bundle, snapshots, aims, tables, settings)
+    if rows is None or aims.value is None:
+        return None
+    return value_report(rows, *split_of(aims.value), settings.company.currency or "")
+
+
+def value_rows(
+    bundle: Bundle, snapshots: Snapshots, aims: Targets, tables: Tables, settings: Settings
+) -> ValueRows | None:
+    """What the bundle and every baseline expect of each test row at stake, and what it brought; None without value."""
     if aims.value is None or aims.value_source is None:
         return None
     rows = snapshots.rows.filter(pl.col("value").is_not_null() & pl.col("at_stake"))
     test = roles(rows, aims.value).test
     matrix = bundle.matrix(test)
     predicted = bundle.predict(matrix)
-    assert predicted.expected_value is not None
+    worth, low, high = predicted.expected_value, predicted.value_low, predicted.value_high
+    assert worth is not None and low is not None and high is not None
     baselines = {}
     if aims.value_source != "labels":
         value, horizon = settings.value, settings.value_horizon_days
@@ -81,10 +108,15 @@ def judge_value(
         rhythm = bundle.design.column(matrix, "rhythm_value") if aims.value_source == "transactions" else None
         spend = past_spend(test, aims.value_source)
         baselines = value_baselines(*spend, horizon, before, None if rhythm is None else np.nan_to_num(rhythm))
+    known = (test[name].to_numpy() for name in ("customer_id", "as_of"))
+    return ValueRows(test["value"].to_numpy(), worth, baselines, low, high, *known)
+
+
+def value_report(rows: ValueRows, split: Split, why: str, unit: str = "") -> ValueReport:
+    """The report on `rows`, of one run or of several, in money of `unit`."""
     return evaluate_value(
-        test["value"].to_numpy(), predicted.expected_value, baselines, test["customer_id"].to_numpy(),
-        *split_of(aims.value), unit=settings.company.currency or "",
-    )  # fmt: skip
+        rows.actual, rows.predicted, rows.baselines, rows.customers, split, why, unit, low=rows.low, high=rows.high
+    )
 
 
 def judge_profit(bundle: Bundle, snapshots: Snapshots, aims: Targets, settings: Settings) -> ProfitReport | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from features.build import beginnings, build
+from features.clock import DAY
 from features.engines import Source
 from features.point_in_time import known_before
 from features.settings import Settings
@@ -84,9 +85,14 @@ def train(
     progress("refit")
     refit, served = _refit(run, fits, tuned)
     candidate = replace(candidate, refit=refit, tuning=tuning, tuned=dict(tuned))
-    metrics = {"importance": candidate.importance, "roc_auc": candidate.churn.model.roc_auc.model_dump()}
+    metrics = {
+        "importance": candidate.importance,
+        "roc_auc": candidate.churn.model.roc_auc.model_dump(),
+        "refit": refit.refit,
+        "learnt_until": _learnt_until(run, refit),
+    }
     told = card(candidate, settings, chosen=candidate.chosen, groups=candidate.evidence.groups)
-    return replace(candidate, bundle=packer.write("bundle", served, metrics | {"refit": refit.refit}, told))
+    return replace(candidate, bundle=packer.write("bundle", served, metrics, told))
 
 
 def horizons_of(aims: Targets, settings: Settings) -> Horizons:
@@ -210,6 +216,12 @@ def _refit(run: Run, fits: Fits, tuned: Tuned) -> tuple[Refit, Fits]:
     closed = all_closed(plan, every)
     newer = widened(run.snapshots, run.past, aims, closed.training, run.settings)
     return found, refitted(fits, newer, replace(aims, churn=closed), tuned)
+
+
+def _learnt_until(run: Run, refit: Refit) -> int:
+    """The latest moment (µs) whose outcomes the churn model has learnt from, the calibration included."""
+    plan = run.aims.churn
+    return (plan.test if refit.refit else plan.calibration) + run.horizons.window * DAY
 
 
 def _spend_is_value(run: Run) -> bool:

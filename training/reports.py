@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, FiniteFloat
 
 from training.bootstrap import Interval
+from training.coverage import CoverageRow
 from training.metrics import DecileRow, ReliabilityRow
 
 LATER_PERIOD: Literal["later period"] = "later period"
@@ -19,7 +20,7 @@ Split = Literal["later period", "not tested on a later period"]
 RECENCY = "recency rule"
 COMPOSITE = "composite score"
 BASE_RATE = "base rate"
-LOGISTIC = "logistic on RFM"
+LOGISTIC = "logistic regression"
 BG_NBD = "BG/NBD"
 RUN_RATE = "run rate"
 LAST_YEAR = "last year, same period"
@@ -114,7 +115,10 @@ class ChurnReport(Report):
 
 
 class ValueReport(Report):
-    """`unit` is the currency of the values, for tables and plots."""
+    """`unit` is the currency of the values, for tables and plots.
+
+    `covered`: the share of realised values inside the range, None where no range was judged; `coverage` by decile.
+    """
 
     split: Split
     split_reason: str = ""
@@ -124,6 +128,14 @@ class ValueReport(Report):
     model: ValueScore
     baselines: dict[str, ValueScore]
     deciles: tuple[DecileRow, ...]
+    covered: Interval | None = None
+    coverage: tuple[CoverageRow, ...] = ()
+
+    @property
+    def coverage_aim(self) -> float | None:
+        """The share that a perfect range would hold, over all rows; None where no range was judged."""
+        rows = sum(row.rows for row in self.coverage)
+        return sum(row.rows * row.aim for row in self.coverage) / rows if rows else None
 
 
 def flat_metrics(report: ChurnReport | ValueReport) -> dict[str, float]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import polars as pl
 
+from models.basis import is_modelled
 from models.explain import reason_text
 from models.prediction import TIME, Points, Reason
 from models.rules.pack import RulePack
@@ -81,7 +82,7 @@ def _reasons(row: tuple[Any, ...], pack: RulePack, lang: Lang) -> tuple[list[str
     points, reasons, basis = row
     parts = [Points.model_construct(**part) for part in points or []]  # they were checked on their way in
     rules = [rule_reason_text(reason, parts, pack, lang) for reason in _by_points(parts)]
-    model = [reason_text(Reason(**each), lang) for each in reasons or []] if (basis or "").startswith("model") else []
+    model = [reason_text(Reason(**each), lang) for each in reasons or []] if is_modelled(basis or "") else []
     most = int(pack.review.disagreement.reasons.value)
     return rules[:most], model[:most]
 

@@ -71,6 +71,19 @@ def test_a_window_begins_with_its_first_microsecond_and_ends_before_the_cut_off(
     assert found["rfm_orders_trend_30d"] == {"first": 1, "too_early": -1, "last": 1}
 
 
+def test_the_season_to_come_is_looked_up_a_year_ago(seen: Opened) -> None:
+    found = by_customer(rfm(seen(transactions=rows(
+        "customer_id occurred_at amount",
+        ("before", ago(365, microseconds=-1), 1.0),
+        ("first", ago(365), 2.0),
+        ("back", ago(365), 2.0),
+        ("back", ago(300), -1.0),
+        ("last", ago(275, microseconds=-1), 3.0),
+        ("after", ago(275), 4.0),
+    )), T))  # fmt: skip
+    assert found["rfm_amount_year_ago"] == {"before": 0, "first": 2, "back": 1, "last": 3, "after": 0}
+
+
 def test_returns(seen: Opened) -> None:
     found = by_customer(rfm(seen(transactions=PURCHASES), T))
     assert found["rfm_returns_count_365d"] == {"regular": 0, "once": 0, "returner": 1, "only_returns": 1}
@@ -139,5 +152,5 @@ def test_orders_keep_their_first_and_last_moment(seen: Opened) -> None:
 
 def test_edges_are_every_begin_and_end_of_a_window() -> None:
     found = edges([at(0), at(30)])
-    back = {0, 30, 60, 90, 180, 360, 365, 730} | {30, 60, 90, 120, 210, 390, 395, 760}
+    back = {0, 30, 60, 90, 180, 275, 360, 365, 730} | {30, 60, 90, 120, 210, 305, 390, 395, 760}
     assert found == sorted(at(days) for days in back)

@@ -74,10 +74,11 @@ def test_a_champion_that_may_have_learnt_the_answers_is_compared_on_customers_no
     assert [word for word in ("2011-06-30", "2011-05-31", "no model learns from") if word not in found.note] == []
 
 
-def test_what_it_learnt_from_is_better_known_than_its_date(champion, test_rows, said):
+@pytest.mark.parametrize(("days", "rows"), [(30, 1000), (29, 200)])
+def test_what_it_learnt_from_is_better_known_than_its_date(days, rows, tmp_path, test_rows, said):
+    folder = write_small_bundle(tmp_path / "bundle", learnt_until=TRAINED - days * DAY).folder
     before = test_rows.with_columns(as_of=pl.lit(TRAINED - 30 * DAY, pl.Int64))
-    assert compare(champion.folder, before, said, QUESTION, learnt_until=TRAINED - 30 * DAY).rows == 1000
-    assert compare(champion.folder, before, said, QUESTION, learnt_until=TRAINED - 29 * DAY).rows == 200
+    assert compare(folder, before, said, QUESTION).rows == rows
 
 
 @pytest.mark.parametrize(

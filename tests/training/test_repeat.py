@@ -76,7 +76,9 @@ def test_a_run_holds_all_that_it_takes(once: Once, tmp_path: Path) -> None:
     then = like(once.settings.home, once.run_id)
     settings = then.settings_at(once.settings.home, tmp_path / "pack")
     source = open_source(then.place, settings)
-    candidate = train(source, micros(then.as_of), settings, MADE.replace(year=2027), tmp_path / "again")
+    candidate = train(
+        source, micros(then.as_of), settings, MADE.replace(year=2027), tmp_path / "again", tuned=then.tuned
+    )
     data = fingerprint(source.until(micros(then.as_of)).tables)
     bundle = candidate.bundle
     now = provenance(settings, then.as_of, source.place, data, bundle.pack_text, bundle.id, then.tuned)

@@ -11,7 +11,7 @@ from training.bootstrap import Interval
 from training.intervals import Judged
 from training.metrics import normalised_gini, total_ratio
 from training.split import Plan
-from training.value_choice import SIMPLEST_FIRST, Choice, candidates, choose, surely_behind
+from training.value_choice import PREFERRED, Choice, candidates, choose, surely_behind
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +35,8 @@ def test_the_test_period_cannot_sway_the_choice(rows: pl.DataFrame, known: Desig
     assert choice == choose(spoilt, PLAN, known, HORIZON, rhythm=True)
 
 
-def test_the_simplest_that_is_not_surely_behind_is_kept(choice: Choice) -> None:
-    assert [row.kind for row in choice.compared] == list(SIMPLEST_FIRST)
+def test_the_first_by_preference_that_is_not_surely_behind_is_kept(choice: Choice) -> None:
+    assert [row.kind for row in choice.compared] == list(PREFERRED)
     assert [row.kind for row in choice.compared if row.kept] == [choice.kind]
     best = max(choice.compared, key=lambda row: row.gini.estimate or -1)
     assert best.behind is None
@@ -68,7 +68,16 @@ def test_a_clearly_better_model_is_kept_though_it_is_not_simple(rows: pl.DataFra
     columns = (*COLUMNS, COLUMNS[0].model_copy(update={"name": "told"}))
     choice = choose(told, PLAN, Design(columns, design(rows).rhythm), HORIZON, rhythm=True)
     assert choice.kind == "tweedie"
-    assert surely_behind_by_table(choice.compared[0].behind)
+    table = {row.kind: row.behind for row in choice.compared}
+    assert surely_behind_by_table(table["bg_nbd"])
+    assert surely_behind_by_table(table["blend"])
+
+
+def test_the_blend_is_the_mean_of_trees_and_rhythm(rows: pl.DataFrame, known: Design) -> None:
+    fitted = candidates(rows, PLAN, known, ("two_part",), rhythm=True)
+    matrix = known.matrix(rows.head(50))
+    one, other, both = (fitted[k].expected(matrix, known.names) for k in ("two_part", "bg_nbd", "blend"))
+    np.testing.assert_allclose(both, (one + other) / 2)
 
 
 def surely_behind_by_table(behind: Interval | None) -> bool:

@@ -1,0 +1,41 @@
+"""What a scored row rests on, in one line: a model, and which, or the rules, and why."""
+
+from typing import Final
+
+from features.language import N_
+from models.derived import DERIVED
+from models.mixture import Mixture
+
+MODEL: Final = N_("model")
+"""How every basis of a modelled row begins; rows scored before Remora told which model say no more."""
+
+TREES: Final = N_("model: trees")
+LINEAR: Final = N_("model: logistic regression")
+BG_NBD: Final = N_("model: BG/NBD")
+TREES_AND_LINEAR: Final = N_("model: trees and logistic regression")
+TREES_AND_BG_NBD: Final = N_("model: trees and BG/NBD")
+
+
+def basis_of(mixture: Mixture) -> str:
+    """The basis of the rows that a churn model of this `mixture` speaks for.
+
+    A linear predictor that reads nothing but what BG/NBD makes of the purchases is BG/NBD.
+
+    >>> basis_of(Mixture())
+    'model: trees'
+    """
+    if mixture.linear is None:
+        return TREES
+    rhythm = set(mixture.linear.columns) <= set(DERIVED)
+    if mixture.trees_weight:
+        return TREES_AND_BG_NBD if rhythm else TREES_AND_LINEAR
+    return BG_NBD if rhythm else LINEAR
+
+
+def is_modelled(basis: str) -> bool:
+    """Whether a row of this `basis` rests on a model.
+
+    >>> is_modelled("model"), is_modelled(BG_NBD), is_modelled("rules: no model has been promoted")
+    (True, True, False)
+    """
+    return basis.partition(":")[0] == MODEL
