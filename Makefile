@@ -2,14 +2,17 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: help demo test check lint bench-speed bench-rules bench-quality translations lock clean
+.PHONY: help demo test check lint bench-speed bench-reasons bench-rules bench-quality bench-gate bench-ladder translations lock clean
 
 help:
 	@echo "make demo           the whole product on a simulated company, in three minutes"
 	@echo "make test           everything CI runs"
 	@echo "make check          lint, types and import rules only"
 	@echo "make bench-quality  the table of model quality on real data"
+	@echo "make bench-gate     what the gate says of real data, of a leak and of shuffled labels (20 times)"
+	@echo "make bench-ladder   how many churners a logistic regression needs, and how many trees"
 	@echo "make bench-rules    the documented rules: speed, and the score against what came of it"
+	@echo "make bench-reasons  how fast reasons are told"
 	@echo "make bench-speed    the table of speeds (long; needs 8 GiB)"
 	@echo "make translations   collect what people read, for the Chinese translation"
 	@echo "make lock           resolve the dependencies anew"
@@ -31,6 +34,15 @@ check: .venv/ready
 bench-speed: .venv/ready
 	PYTHONPATH=. $(BIN)/python tests/benchmarks/speed.py
 	PYTHONPATH=. $(BIN)/python tests/benchmarks/answering.py
+
+bench-reasons: .venv/ready
+	PYTHONPATH=. $(BIN)/python tests/benchmarks/reasons.py
+
+bench-gate: .venv/ready
+	PYTHONPATH=. $(BIN)/python -W ignore tests/benchmarks/gate.py
+
+bench-ladder: .venv/ready
+	PYTHONPATH=. $(BIN)/python tests/benchmarks/ladder.py
 
 bench-rules: .venv/ready
 	PYTHONPATH=. $(BIN)/python tests/benchmarks/rules.py

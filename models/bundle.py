@@ -5,6 +5,7 @@ churn.txt            LightGBM, log-odds of churn; absent where a linear predicto
 value_*.txt          LightGBM, one file for each name of `ValueMixture.boosters`; absent where there is no value data
 pack.toml            the rule pack
 reference.parquet    a sample of the training features and predictions, for monitoring
+churn_curve.txt      LightGBM, log-odds of the event in an interval; absent where there is no curve
 card.md              the model card, where training wrote one
 golden.json          up to 20 rows of features with the predictions they must give
 """
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +28,7 @@ import polars as pl
 
 from features.errors import RemoraError
 from models.booster import Booster, BoosterError
+from models.churn_curve import CurveModel
 from models.churn_model import ChurnModel
 from models.consistent import retained
 from models.design import Cell, Design
@@ -49,6 +51,7 @@ __all__ = ["Bundle", "BundleError", "ManifestParts", "Predicted", "trial_load", 
 
 CHURN: Final = "churn.txt"
 CARD: Final = "card.md"
+CURVE: Final = "churn_curve.txt"
 GOLDEN_ROWS: Final = 20
 _TRIAL_SECONDS: Final = 60
 
@@ -61,6 +64,7 @@ class Bundle:
     manifest: Manifest
     churn: ChurnModel
     value: Mapping[str, Booster]
+    curve: CurveModel | None
 
     @classmethod
     def load(cls, folder: Path) -> "Bundle":
@@ -77,11 +81,13 @@ class Bundle:
         part, design = manifest.churn, Design(manifest.features, manifest.rhythm)
         try:
             trees = Booster.from_file(folder / CHURN) if part.mixture.trees_weight else None
+            hazard = Booster.from_file(folder / CURVE) if manifest.curve else None
             value = {name: Booster.from_file(folder / value_file(name)) for name in _value_names(manifest)}
         except BoosterError as error:
             raise BundleError(*(f"bundle {folder}: {problem}" for problem in error.problems)) from None
         churn = ChurnModel(part.mixture, part.calibration, trees, design.names)
-        bundle = cls(folder, manifest, churn, value)
+        curve = CurveModel(manifest.curve, hazard) if manifest.curve and hazard else None
+        bundle = cls(folder, manifest, churn, value, curve)
         bundle._check_widths()
         return bundle
 
@@ -115,13 +121,27 @@ class Bundle:
     def predict(self, matrix: Float32, threads: int = 0) -> Predicted:
         """Everything the models say about each row of `matrix`."""
         churn = self.churn.probability(matrix, threads)
+        told = self._curve(matrix, churn, threads)
         part = self.manifest.value
         if part is None:
-            return Predicted(churn)
+            return told
         said = {name: _run(booster, matrix, threads) for name, booster in self.value.items()}
         worth = expected(part.mixture, said, self.design.column(matrix, RHYTHM))
         low, high = value_range(said["low"], said["high"], part.range)
-        return Predicted(churn, worth, low, high, retained(churn, worth, said["retained"]))
+        return replace(
+            told,
+            expected_value=worth,
+            value_low=low,
+            value_high=high,
+            value_if_retained=retained(churn, worth, said["retained"]),
+        )
+
+    def _curve(self, matrix: Float32, churn: Float64, threads: int) -> Predicted:
+        """The probabilities `churn`, and those of the other horizons where the bundle has a curve."""
+        if self.curve is None:
+            return Predicted(churn)
+        told = self.curve.probabilities(matrix, churn, threads)
+        return Predicted(churn, churn_curve=told, expected_days=self.curve.fitted.expected_days(told))
 
     def check_golden(self) -> None:
         """Predict the golden rows; raises BundleError where a prediction differs from the one recorded."""
@@ -133,11 +153,12 @@ class Bundle:
 
     def _check_widths(self) -> None:
         width = len(self.design.names)
-        for booster in (self.churn.trees, *self.value.values()):
-            if booster and booster.num_features != width:
+        wider = [(self.curve.trees, width + 1)] if self.curve else []
+        for booster, takes in [*((each, width) for each in (self.churn.trees, *self.value.values())), *wider]:
+            if booster and booster.num_features != takes:
                 raise BundleError(
                     f"bundle {self.folder}: a model takes {booster.num_features} features, "
-                    f"the manifest makes {width}; {REMEDY}"
+                    f"the manifest makes {takes}; {REMEDY}"
                 )
 
 
@@ -156,27 +177,33 @@ def write_bundle(
     reference: pl.DataFrame,
     created_at: dt.datetime,
     card: str = "",
+    curve: str | None = None,
 ) -> Bundle:
     """Write a bundle to `folder` (which must not exist) and return it loaded.
 
-    `churn` and `value` (name of `ValueMixture.boosters` → text) are LightGBM models. `reference` holds all features
-    and may hold more; its first 20 rows become the golden rows. The folder appears whole or not at all: it is written
-    beside and renamed.
+    `churn`, `curve` and `value` (name of `ValueMixture.boosters` → text) are LightGBM models. `reference` holds all
+    features and may hold more; its first 20 rows become the golden rows. The folder appears whole or not at all: it is
+    written beside and renamed.
     """
-    if set(value) != set(_value_names(parts)) or bool(churn) != bool(parts.churn.mixture.trees_weight):
+    if set(value) != set(_value_names(parts)) or _odd(churn, curve, parts):
         raise BundleError("the models are not those that the manifest names: give exactly these")
     if folder.exists():
         raise BundleError(f"bundle {folder}: exists already; bundles are never changed")
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
-        _fill(beside, parts, created_at, reference, _texts(churn, value, pack, card))
+        _fill(beside, parts, created_at, reference, _texts(churn, value, pack, {CARD: card, CURVE: curve or ""}))
         beside.chmod(0o755)
         beside.rename(folder)
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
         raise
     return Bundle.load(folder)
+
+
+def _odd(churn: str | None, curve: str | None, parts: ManifestParts) -> bool:
+    """Whether the trees of churn or of its curve are there unasked by the manifest, or not there though it asks."""
+    return bool(churn) != bool(parts.churn.mixture.trees_weight) or bool(curve) != bool(parts.curve)
 
 
 def value_file(name: str) -> str:
@@ -188,10 +215,10 @@ def _value_names(parts: ManifestParts) -> tuple[str, ...]:
     return parts.value.mixture.boosters if parts.value else ()
 
 
-def _texts(churn: str | None, value: Mapping[str, str], pack: str, card: str) -> dict[str, str]:
+def _texts(churn: str | None, value: Mapping[str, str], pack: str, more: Mapping[str, str]) -> dict[str, str]:
     """File name → content."""
     models = {CHURN: churn or "", **{value_file(name): text for name, text in value.items()}}
-    return {"pack.toml": pack, **{name: text for name, text in {**models, CARD: card}.items() if text}}
+    return {"pack.toml": pack, **{name: text for name, text in {**models, **more}.items() if text}}
 
 
 def _fill(

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from features.errors import RemoraError, raise_all
 from models.calibration import Calibration
+from models.churn_curve import ChurnCurve
 from models.derived import Rhythm
 from models.mixture import Mixture
 from models.part import Part
@@ -64,6 +65,7 @@ class ManifestParts(Part):
     value: ValuePart | None = None
     features: tuple[FeatureColumn, ...] = Field(min_length=1, strict=False)
     rhythm: Rhythm | None = None
+    curve: ChurnCurve | None = None
     dtype: Literal["float32"] = "float32"
     fitted: dict[str, Any] = Field(default_factory=dict)
     metrics: dict[str, Any] = Field(default_factory=dict)

@@ -42,6 +42,7 @@ def parts(
         value=_value_part(fits, aims, settings),
         features=snapshots.columns,
         rhythm=fits.design.rhythm,
+        curve=fits.curve.curve if fits.curve else None,
         fitted={
             **learnt.model_dump(mode="json"),
             "static": list(snapshots.fitted.static),
@@ -55,6 +56,7 @@ def files(fits: Fits, reference: pl.DataFrame, settings: Settings, created_at: d
     """What a bundle holds beside its manifest: the keyword arguments of `write_bundle`."""
     return {
         "churn": fits.churn.trees,
+        "curve": fits.curve.trees if fits.curve else None,
         "value": fits.value.texts if fits.value else {},
         "pack": (settings.rules.pack or DEFAULT_PACK).read_text(encoding="utf-8"),
         "reference": reference,

@@ -15,6 +15,7 @@ from models.fit_bg_nbd import fit_rhythm
 from models.mixture import Mixture
 from training.calibration import Compared, fit_calibration, slice_rows
 from training.churn_choice import Members, Recipe, Tuned, choose, fit_members
+from training.churn_curve import FittedCurve
 from training.fit_value import FittedValue, fit_value
 from training.inner import inner_plan
 from training.snapshots import Snapshots
@@ -69,6 +70,7 @@ class Fits:
     design: Design
     churn: FittedChurn
     value: FittedValue | None = None
+    curve: FittedCurve | None = None
 
 
 def roles(rows: pl.DataFrame, plan: Plan) -> Roles:

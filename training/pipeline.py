@@ -21,6 +21,7 @@ from training import assembly
 from training.candidate import Candidate
 from training.card import card
 from training.churn_choice import Tuned
+from training.churn_curve import FittedCurve, fit_curve
 from training.evidence import bounds, earlier_cutoffs, gather
 from training.fit import Fits, Horizons, fit, fit_design, refitted, training_counts, with_rounds
 from training.gate import TooFewChurners, decide, require_both, require_churners
@@ -77,6 +78,7 @@ def train(
     tuned = _parameters(run, tuning.parameters if tuning else tuned)
     progress("fit")
     fits = fit(run.snapshots, run.aims, run.horizons, run.rung.kind == "trees", tuned, _spend_is_value(run))
+    fits = replace(fits, curve=_curve(run, fits, tuned))
     place = folder or Path(tempfile.mkdtemp(prefix="remora-"))
     packer = _packer(run, place, created_at)
     draft = packer.write("draft", fits)
@@ -140,6 +142,16 @@ def _parameters(run: Run, tuned: Tuned | None) -> Tuned:
     return with_rounds(run.snapshots, run.aims.churn, design, tuned)
 
 
+def _curve(run: Run, fits: Fits, tuned: Tuned) -> FittedCurve:
+    """One model for all horizons, where the definition allows and it is not surely worse than models of their own."""
+    run.progress("curve")
+    rows, aims = run.snapshots.rows.filter(pl.col("at_stake")), run.aims
+    return fit_curve(
+        run.past.tables, rows, aims.churn, run.horizons.window, fits.design, aims.definition, run.settings.churn,
+        run.rung.kind == "trees", tuned,
+    )  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Packer:
     """Everything that goes into a bundle beside the models."""
@@ -198,6 +210,7 @@ def _judged(run: Run, packer: Packer, draft: Bundle, fits: Fits, tuned: Tuned, c
         training_churners=int(training["churned"].sum()),
         importance=importance(draft),
         profit=judge_profit(draft, snapshots, aims, settings),
+        curve=fits.curve.report if fits.curve else None,
     )
 
 

@@ -1,0 +1,1 @@
+def sections(o): return []
