@@ -3,9 +3,9 @@
 from typing import Final
 
 from features.language import N_
-from models.derived import DERIVED
 from models.mixture import Mixture
 
+NO_PURCHASE: Final = "rhythm_no_purchase"
 MODEL: Final = N_("model")
 """How every basis of a modelled row begins; rows scored before Remora told which model say no more."""
 
@@ -19,17 +19,14 @@ TREES_AND_BG_NBD: Final = N_("model: trees and BG/NBD")
 def basis_of(mixture: Mixture) -> str:
     """The basis of the rows that a churn model of this `mixture` speaks for.
 
-    A linear predictor that reads nothing but what BG/NBD makes of the purchases is BG/NBD.
+    In a blend, a linear predictor of nothing but the rhythm's chance of no purchase is BG/NBD.
 
     >>> basis_of(Mixture())
     'model: trees'
     """
-    if mixture.linear is None:
-        return TREES
-    rhythm = set(mixture.linear.columns) <= set(DERIVED)
-    if mixture.trees_weight:
-        return TREES_AND_BG_NBD if rhythm else TREES_AND_LINEAR
-    return BG_NBD if rhythm else LINEAR
+    if mixture.kind != "blend":
+        return {"trees": TREES, "linear": LINEAR, "bg_nbd": BG_NBD}[mixture.kind]
+    return TREES_AND_BG_NBD if mixture.linear and mixture.linear.columns == (NO_PURCHASE,) else TREES_AND_LINEAR
 
 
 def is_modelled(basis: str) -> bool:

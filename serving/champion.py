@@ -8,10 +8,11 @@ from threading import Event, Thread
 from typing import Final
 
 from features.errors import RemoraError
+from features.settings import Action
 from models.bundle import Bundle, BundleError, trial_load
 from serving.errors import NotReadyError
 from serving.home import Home
-from serving.predicting import Predictor
+from serving.predicting import UNPRICED, Predictor
 
 POLL_SECONDS: Final = 1.0
 NOTHING_PROMOTED: Final = "no model is promoted yet; run `remora train DATA`, then `remora promote`"
@@ -27,10 +28,10 @@ class Champion:
     before the pointer is written anew.
     """
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, action: Action = UNPRICED) -> None:
         self.current: Predictor | None = None
         self.problem: str | None = LOADING
-        self._home = home
+        self._home, self._action = home, action
         self._seen: tuple[int, int] | None = (0, 0)
         self._stop = Event()
         self._thread = Thread(target=self._watch, name="champion", daemon=True)
@@ -59,7 +60,7 @@ class Champion:
             self.problem = NOTHING_PROMOTED if self.current is None else "the pointer to the champion was removed"
             return
         try:
-            self._switch(load(self._home))
+            self._switch(load(self._home, self._action))
         except RemoraError as error:
             self.problem = str(error)
             log.error("not switched, %s: %s", self._serving(), error)
@@ -94,7 +95,7 @@ def champion_folder(home: Home) -> Path | None:
     return None if _written(home.champion) is None else home.bundles / _name(home.champion)
 
 
-def load(home: Home) -> Predictor:
+def load(home: Home, action: Action = UNPRICED) -> Predictor:
     """Try the champion out in a child process, then load it; raises RemoraError naming what is wrong with it."""
     folder = champion_folder(home)
     if folder is None:
@@ -102,7 +103,7 @@ def load(home: Home) -> Predictor:
     trial_load(folder)
     bundle = Bundle.load(folder)
     bundle.check_golden()
-    return Predictor(bundle)
+    return Predictor(bundle, action)
 
 
 def _name(pointer: Path) -> str:

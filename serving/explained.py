@@ -131,7 +131,10 @@ def _numbers(row: Prediction, pack: RulePack, lang: Lang) -> Iterator[str]:
             kept=money(row.value_if_retained), risk=money(row.value_at_risk)
         )
     if row.expected_profit is not None:
-        yield _("Acting now is expected to earn {profit}").format(profit=money(row.expected_profit))
+        worth = _("Worth acting: expected to earn {amount}")
+        loss = _("Not worth acting: expected to cost {amount} more than it saves")
+        told = worth if row.expected_profit > 0 else loss
+        yield told.format(amount=money(abs(row.expected_profit)))
     if row.health_score is not None:
         basis = _told(health_basis_label, row.health_basis, pack, lang)
         yield _("Health: {score} of 100 ({basis})").format(score=f"{row.health_score:.0f}", basis=basis)

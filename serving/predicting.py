@@ -3,10 +3,13 @@
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 
+from features.settings import Action
+from models.action import is_priced, profit
+from models.basis import basis_of
 from models.bundle import Bundle, Predicted
 from models.explain import reasons
 from models.prediction import Reason
@@ -14,19 +17,28 @@ from models.rules.composite import composite_score
 from models.rules.fitted import FittedComposite
 from models.rules.pack import load_pack
 from models.rules.tiers import band_starts, tier_playbook
+from serving.curves import Float64, curve_points
 from serving.schemas import Cell, PredictRequest, check_features
 
+UNPRICED: Final = Action()
+NUMBERS: Final = (
+    "churn_probability", "expected_days", "expected_value", "value_low", "value_high", "value_if_retained"
+)  # fmt: skip
+"""What a bundle predicts in one number a row."""
 NOTHING_KNOWN: dict[str, Any] = {"composite_score": None, "composite_coverage": None, "tier": None}
 
 
 class Predictor:
     """Answers requests with one bundle. Immutable; may be used by several threads at once.
 
-    Raises PackError when the bundle's rule pack is not a valid one.
+    `action` is what acting on a customer costs and saves. Raises PackError when the bundle's rule pack is not a valid
+    one, ActionError when `action` says half of what a profit needs.
     """
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, action: Action = UNPRICED) -> None:
         self.bundle = bundle
+        self.action, self._priced = action, is_priced(action)
+        self._basis = basis_of(bundle.manifest.churn.mixture)
         self.pack = load_pack(bundle.folder / "pack.toml")
         fitted = bundle.manifest.fitted.get("composite")
         self.composite = FittedComposite.from_dict(fitted) if fitted else None
@@ -60,14 +72,14 @@ class Predictor:
         """A `schemas.PredictResponse` as plain data. Raises InvalidRequestError naming each feature that is wrong."""
         rows = check_features(request.customers, self.kinds, self.required, request.partial)
         matrix = self.bundle.rows(rows)
-        predicted = self.bundle.predict(matrix, threads=1)
+        numbers = self._numbers(self.bundle.predict(matrix, threads=1))
         told = reasons(self.bundle, matrix, threads=1) if "reasons" in request.include else [[]] * len(rows)
         composites = self._composites(rows) if "composite" in request.include else [NOTHING_KNOWN] * len(rows)
         return {
             "model_version": self.model_version,
             "rules_version": self.rules_version,
             "predictions": [
-                self._row(customer.customer_id, _numbers(predicted, i), composites[i], told[i])
+                self._row(customer.customer_id, numbers[i], composites[i], told[i])
                 for i, customer in enumerate(request.customers)
             ],
         }
@@ -79,19 +91,17 @@ class Predictor:
     def _row(
         self, customer_id: str, numbers: dict[str, Any], composite: dict[str, Any], told: list[Reason]
     ) -> dict[str, Any]:
-        manifest, kept = self.bundle.manifest, numbers["value_if_retained"]
-        probability = numbers["churn_probability"]
+        manifest = self.bundle.manifest
         return {
             "customer_id": customer_id,
             **numbers,
             **composite,
             "churn_horizon_days": manifest.churn.horizon_days,
             "value_horizon_days": manifest.value.horizon_days if manifest.value else None,
-            "value_at_risk": None if kept is None else probability * kept,
-            "risk_band": self.risk_band(probability),
+            "risk_band": self.risk_band(numbers["churn_probability"]),
             "reasons": [reason.__dict__ for reason in told],
             "playbook": tier_playbook(composite["tier"], self.pack),
-            "basis": "model",
+            "basis": self._basis,
         }
 
     def _composites(self, rows: Sequence[Mapping[str, Cell]]) -> list[dict[str, Any]]:
@@ -103,7 +113,20 @@ class Predictor:
         scored = composite_score(frame, self.composite, self.pack)
         return scored.select(*NOTHING_KNOWN).to_dicts()
 
+    def _numbers(self, predicted: Predicted) -> list[dict[str, Any]]:
+        """The numbers of each row, null where the bundle has no model of them or acting has no price."""
+        churn, kept, curve = predicted.churn_probability, predicted.value_if_retained, predicted.churn_curve
+        columns = {name: getattr(predicted, name) for name in NUMBERS}
+        columns["value_at_risk"] = None if kept is None else churn * kept
+        columns["expected_profit"] = self._profit(churn, kept)
+        plain = {name: [None] * len(churn) if each is None else each.tolist() for name, each in columns.items()}
+        plain["churn_curve"] = [None] * len(churn) if curve is None else [*map(self._points, curve)]
+        return [dict(zip(plain, row, strict=True)) for row in zip(*plain.values(), strict=True)]
 
-def _numbers(predicted: Predicted, i: int) -> dict[str, Any]:
-    """The fields of row i, null where there is no value model."""
-    return {name: None if array is None else float(array[i]) for name, array in vars(predicted).items()}
+    def _profit(self, churn: Float64, kept: Float64 | None) -> Float64 | None:
+        value = kept if self.action.value_saved is None else self.action.value_saved
+        return None if value is None or not self._priced else profit(churn, value, self.action)
+
+    def _points(self, probabilities: Float64) -> list[dict[str, float]]:
+        assert self.bundle.manifest.curve
+        return curve_points(self.bundle.manifest.curve.edges, probabilities)

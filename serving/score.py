@@ -13,17 +13,21 @@ from features.engines import Source
 from features.errors import RemoraError
 from features.facts import open_tickets
 from features.language import N_
-from features.settings import Churn, Settings
-from models.bundle import Bundle
+from features.settings import Action, Churn, Settings
+from models.action import is_priced, worth_acting
+from models.basis import basis_of
+from models.bundle import Bundle, Predicted
 from models.explain import reason_series
-from models.prediction import SCHEMA, TIME
+from models.prediction import CURVE, SCHEMA, TIME
 from models.rules import RulePack, risk_band, rule_reasons
 from models.rules.apply import Ruled, Rules, apply_rules, with_playbooks
 from models.rules.playbooks import playbook_text
 from models.rules.rows import column
 from models.rules.standing import in_delivery
+from serving.curves import curve_series
 from serving.errors import require_folder
 from serving.home import Home
+from serving.predicting import NUMBERS
 from serving.ruling import calendar_of, pack_of, remember, rules_of, with_due
 from serving.scorings import keep_features
 from serving.store import Store
@@ -56,6 +60,7 @@ def run_score(
     Last, what the model saw is kept, so that the next scoring can say why a risk changed (`serving.scorings`).
     """
     _refuse_the_past(bundle, micros(date), backfill)
+    is_priced(settings.action)  # half a price is told before anything is read
     if file is not None:
         require_folder(file)
     past = source.until(micros(date))
@@ -135,7 +140,7 @@ def score(
     if bundle is None:
         rows = rows.with_columns(**_without_model(source, as_of, settings))
     else:
-        rows = _modelled(rows, wide, staked(source, as_of, bundle, wide), bundle, rules)
+        rows = _modelled(rows, wide, staked(source, as_of, bundle, wide), bundle, rules, settings.action)
         progress("reasons")
         rows = _explained(rows, wide, bundle)
     return Scored(_finished(rows, as_of, bundle, rules, settings, scored_at), ruled, rules, wide)
@@ -177,23 +182,35 @@ def _ruled(ruled: Ruled, rules: Rules) -> pl.DataFrame:
     return ruled.rows.with_columns(reasons=rule_reasons(ruled.rows, rules.fitted.composite, rules.pack))
 
 
-def _modelled(rows: pl.DataFrame, wide: pl.DataFrame, stake: pl.Series, bundle: Bundle, rules: Rules) -> pl.DataFrame:
-    """`rows` with everything the models say; churn only where something is at stake."""
-    predicted = bundle.predict(bundle.matrix(wide))
-    values = {name: array for name, array in vars(predicted).items() if array is not None}
+def _modelled(
+    rows: pl.DataFrame, wide: pl.DataFrame, stake: pl.Series, bundle: Bundle, rules: Rules, action: Action
+) -> pl.DataFrame:
+    """`rows` with everything the models say; churn, and what acting earns, only where something is at stake."""
     known = rows.with_columns(
-        at_stake=pl.col("customer_id").is_in(stake.implode()),
-        **{name: pl.Series(array) for name, array in values.items()},
+        *_predicted(bundle, bundle.predict(bundle.matrix(wide))), at_stake=pl.col("customer_id").is_in(stake.implode())
     )
-    absent = [pl.lit(None, pl.Float64).alias(name) for name in vars(predicted) if name not in values]
-    risky = known.with_columns(*absent, churn_probability=pl.when("at_stake").then("churn_probability")).with_columns(
-        risk_band=risk_band(pl.col("churn_probability"), bundle.manifest.churn.base_rate, rules.pack)
-    )
-    why = pl.lit(_NOT_AT_STAKE[bundle.manifest.churn.definition])
-    return risky.with_columns(
+    risky = known.with_columns(pl.when("at_stake").then(name).alias(name) for name in _AT_STAKE_ONLY)
+    part = bundle.manifest.churn
+    why, model = pl.lit(_NOT_AT_STAKE[part.definition]), pl.lit(basis_of(part.mixture))
+    told = risky.with_columns(
+        risk_band=risk_band(pl.col("churn_probability"), part.base_rate, rules.pack),
         value_at_risk=pl.col("churn_probability") * pl.col("value_if_retained"),
-        basis=pl.when("at_stake").then(pl.lit(N_("model"))).otherwise(why),
+        basis=pl.when("at_stake").then(model).otherwise(why),
     )
+    return worth_acting(told, action).drop("worth_acting")
+
+
+def _predicted(bundle: Bundle, predicted: Predicted) -> list[pl.Series]:
+    """Every column that the models fill, null where the bundle has no model of it."""
+    n, curve, fitted = len(predicted.churn_probability), predicted.churn_curve, bundle.manifest.curve
+    arrays = {name: getattr(predicted, name) for name in NUMBERS}
+    columns = [pl.Series(name, [None] * n if array is None else array, pl.Float64) for name, array in arrays.items()]
+    if curve is None or fitted is None:
+        return [*columns, pl.Series("churn_curve", [None] * n, CURVE)]
+    return [*columns, curve_series(fitted.edges, curve)]
+
+
+_AT_STAKE_ONLY = ("churn_probability", "churn_curve", "expected_days")
 
 
 _NOT_AT_STAKE = {

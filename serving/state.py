@@ -17,7 +17,7 @@ class State:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.home = Home.of(settings)
-        self.champion = Champion(self.home)
+        self.champion = Champion(self.home, settings.action)
         self._store: Store | None = None
         self._lock = Lock()
 

@@ -129,6 +129,20 @@ def _value(report: ValueReport | None) -> Lines:
     yield ""
     cells = [(str(row.decile), f"{row.mean_predicted:,.2f}", f"{row.mean_actual:,.2f}") for row in report.deciles]
     yield from _table(("decile (1 = highest)", "mean predicted", "mean actual"), cells)
+    if report.covered:
+        yield from ("", *_range(report, report.covered))
+
+
+def _range(report: ValueReport, covered: Interval) -> Lines:
+    """Does the 80 % range hold? By decile of prediction."""
+    yield f"Realised values inside the 80 % range: {_interval(covered)}; aim {_plain(report.coverage_aim)}."
+    yield "The aim is what a perfect range would hold: over 80 % where many bring nothing, as nobody brings less."
+    yield ""
+    cells = [
+        (str(row.decile), f"{row.coverage:.3f}", f"{row.aim:.3f}", f"{row.above:.3f}", f"{row.mean_width:,.2f}")
+        for row in report.coverage
+    ]
+    yield from _table(("decile (1 = highest)", "inside", "aim", "above", "mean width"), cells)
 
 
 def _scores(
@@ -148,6 +162,10 @@ def _measured(score: Score, metric: str, digits: int) -> str:
     found = score.intervals.get(metric, getattr(score, metric))
     if isinstance(found, Interval):
         return _interval(found, digits)
+    return _plain(found, digits)
+
+
+def _plain(found: float | None, digits: int = 3) -> str:
     return UNKNOWN if found is None else f"{found:,.{digits}f}"
 
 

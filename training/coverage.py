@@ -67,7 +67,9 @@ def _row(decile: int, actual: Floats, low: Floats, high: Floats) -> CoverageRow:
 
 def _share(_: Values, inside: Values, *, weights: Values | None = None) -> float:
     """The weighted share of `inside`, a `training.bootstrap.Metric`; NaN without rows."""
-    return float(np.average(inside, weights=weights)) if len(inside) else np.nan
+    held = np.asarray(inside, dtype=float)
+    counts = np.ones(len(held)) if weights is None else np.asarray(weights, dtype=float)
+    return float(held @ counts / counts.sum()) if len(held) else np.nan
 
 
 def _held(actual: Values, low: Values, high: Values) -> Floats:

@@ -1,4 +1,4 @@
-"""Test rows one by one: what was said of each and what came of it, so that rows of several runs can be judged as one."""
+"""Test rows one by one, what was said of each and what came of it: rows of several runs can be judged as one."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields

@@ -100,7 +100,9 @@ def value_rows(
     matrix = bundle.matrix(test)
     predicted = bundle.predict(matrix)
     worth, low, high = predicted.expected_value, predicted.value_low, predicted.value_high
-    assert worth is not None and low is not None and high is not None
+    assert worth is not None
+    assert low is not None
+    assert high is not None
     baselines = {}
     if aims.value_source != "labels":
         value, horizon = settings.value, settings.value_horizon_days

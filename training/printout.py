@@ -58,6 +58,21 @@ def decile_table(report: ValueReport) -> Table:
     return table
 
 
+def range_table(report: ValueReport) -> Table:
+    """Does the range hold? The share of realised values inside, by tenth of predicted value, the highest first.
+
+    The aim is what a perfect range would hold: 80 %, and 90 % or more where many bring nothing.
+    """
+    unit = _unit(report)
+    held = f"in all {span(report.covered, 3)}, aim {number(report.coverage_aim, 3)}"
+    headings = ["decile", "rows", "inside", "aim", "above", "brought nothing", f"mean width{unit}"]
+    table = _table(f"Value inside its 80 % range, {held}", _tested_on(report), headings)
+    for row in report.coverage:
+        shares = (number(share, 3) for share in (row.coverage, row.aim, row.above, row.zeros))
+        table.add_row(str(row.decile), f"{row.rows:,}", *shares, f"{row.mean_width:,.2f}")
+    return table
+
+
 def cutoff_table(report: ChurnReport) -> Table:
     """Is it stable? Each test cut-off by itself, next to the rule that the gate compares with."""
     rule = report.rule or "no rule"

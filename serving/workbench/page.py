@@ -14,9 +14,12 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from features.errors import RemoraError
+from models.action import is_priced
+from models.basis import is_modelled
 from models.prediction import Reason
 from models.rules.pack import RulePack, load_pack
 from models.rules.tiers import tier_label
+from serving.errors import require_price
 from serving.schemas import AtRiskQuery
 from serving.state import State
 from serving.store import Account
@@ -52,6 +55,7 @@ class Row:
     band_label: str | None
     worth: str
     at_risk: str
+    profit: str
     tier: str | None
     tier_label: str
     reasons: tuple[Shown, ...]
@@ -73,6 +77,8 @@ class Page:
     empty: str
     tier: str
     owner: str
+    priced: bool
+    worth_acting: bool
     tiers: Mapping[str, str]
     previous: str | None
     following: str | None
@@ -84,7 +90,7 @@ def routes() -> list[Route]:
 
 
 def ranked(request: Request) -> Response:
-    """`GET /`: the ranked list; `?tier=`, `?owner=` and `?offset=` choose a part of it."""
+    """`GET /`: the ranked list; `?tier=`, `?owner=`, `?worth_acting=` and `?offset=` choose a part of it."""
     state: State = request.app.state.remora
     wrong: tuple[str, ...] = ()
     try:
@@ -111,9 +117,10 @@ def _page(state: State, query: AtRiskQuery, wrong: tuple[str, ...]) -> Page:
     accounts, total, broken = _accounts(state, query)
     serving = state.champion.current
     pack = serving.pack if serving else load_pack()
-    filtered = bool(query.tier or query.owner)
+    filtered = bool(query.tier or query.owner or query.worth_acting)
+    priced, half = _priced(state)
     first = accounts[0].prediction if accounts else None
-    notices = (*wrong, *broken, *filter(None, [state.champion.problem]))
+    told = dict.fromkeys((*wrong, *half, *broken, *filter(None, [state.champion.problem])))
     return Page(
         rows=tuple(_row(query.offset + i, account, pack) for i, account in enumerate(accounts, start=1)),
         total=total,
@@ -121,20 +128,32 @@ def _page(state: State, query: AtRiskQuery, wrong: tuple[str, ...]) -> Page:
         scored=f"{first.as_of:%-d %B %Y}" if first else None,
         horizon=f"{first.churn_horizon_days} days" if first and first.churn_horizon_days else None,
         model_version=first.model_version if first else None,
-        notices=notices,
+        notices=tuple(told),
         empty=_NO_MATCH if filtered else _NOTHING_SCORED,
         tier=query.tier or "",
         owner=query.owner or "",
+        priced=priced,
+        worth_acting=query.worth_acting,
         tiers={name: tier_label(name, pack) for name in pack.composite.tiers},
         previous=_link(query, query.offset - PER_PAGE) if query.offset else None,
         following=_link(query, query.offset + PER_PAGE) if query.offset + len(accounts) < total else None,
     )
 
 
+def _priced(state: State) -> tuple[bool, tuple[str, ...]]:
+    """Whether acting has a price, and what is wrong with it."""
+    try:
+        return is_priced(state.settings.action), ()
+    except RemoraError as error:
+        return False, error.problems
+
+
 def _accounts(state: State, query: AtRiskQuery) -> tuple[list[Account], int, tuple[str, ...]]:
     """The accounts of this page, how many there are in all, and what kept them from being read."""
-    matching = query.model_dump(include={"tier", "owner", "min_probability"})
+    matching = query.model_dump(exclude={"limit", "offset"})
     try:
+        if query.worth_acting:
+            require_price(state.settings.action, "worth_acting")
         store = state.store()
         return store.at_risk(query.limit, query.offset, **matching), store.count_at_risk(**matching), ()
     except RemoraError as error:
@@ -154,11 +173,12 @@ def _row(rank: int, account: Account, pack: RulePack) -> Row:
         band_label=_band_label(p.risk_band, pack),
         worth=_money(p.value_if_retained),
         at_risk=_money(p.value_at_risk),
+        profit=_money(p.expected_profit),
         tier=p.tier,
         tier_label=tier_label(p.tier, pack) if p.tier in (None, *pack.composite.tiers) else str(p.tier),
         reasons=tuple(_shown(reason) for reason in p.reasons),
         action=p.playbook,
-        note=None if p.basis == "model" else p.basis,
+        note=None if is_modelled(p.basis) else p.basis,
     )
 
 
@@ -178,7 +198,8 @@ def _money(value: float | None) -> str:
 
 
 def _link(query: AtRiskQuery, offset: int) -> str:
-    chosen: dict[str, Any] = {"tier": query.tier, "owner": query.owner, "offset": max(offset, 0)}
+    worth = "true" if query.worth_acting else None
+    chosen = {"tier": query.tier, "owner": query.owner, "worth_acting": worth, "offset": max(offset, 0)}
     return "/?" + urlencode({name: value for name, value in chosen.items() if value})
 
 

@@ -1,7 +1,5 @@
 """What could be known at best: the simulated company's true risks, on the very rows that were tested."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict, FiniteFloat
@@ -31,17 +29,10 @@ class Attained(BaseModel):
     mean_p: FiniteFloat
 
 
-@dataclass(frozen=True)
-class _Known:
-    rows: ChurnRows
-    risk: Floats
-
-
 def attained(rows: ChurnRows, company: Company) -> Attained:
     """Compare `rows` with the true risks of `company`; every test row must have one."""
-    known = _known(rows, company.truth)
-    y, p, risk = known.rows.y, known.rows.p, known.risk
-    drawn = replicates(roc_auc, y, [p, risk], known.rows.customers)
+    y, p, risk = rows.y, rows.p, _true_risk(rows, company.truth)
+    drawn = replicates(roc_auc, y, [p, risk], rows.customers)
     auc, best = roc_auc(y, p), roc_auc(y, risk)
     return Attained(
         rows=len(y),
@@ -54,9 +45,10 @@ def attained(rows: ChurnRows, company: Company) -> Attained:
     )
 
 
-def _known(rows: ChurnRows, truth: pl.DataFrame) -> _Known:
+def _true_risk(rows: ChurnRows, truth: pl.DataFrame) -> Floats:
+    """The true probability of each row, shape (rows,)."""
     days = [moment(int(at)).date() for at in rows.as_of]
     asked = pl.DataFrame({"customer_id": rows.customers.tolist(), "as_of": days})
-    found = asked.join(truth, on=["customer_id", "as_of"], how="left", maintain_order="left")
-    print("unknown", found["true_probability"].null_count(), "of", len(days), (found["churned"] != pl.Series(rows.y==1)).sum())
-    return _Known(rows, found["true_probability"].to_numpy())
+    found = asked.join(truth, on=["customer_id", "as_of"], how="left", maintain_order="left")["true_probability"]
+    assert not found.null_count(), "true risks are known at the first of each month"
+    return found.to_numpy()

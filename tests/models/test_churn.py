@@ -43,9 +43,9 @@ def told(text: str, name: str) -> str:
 
 
 def test_the_number_of_threads_leaves_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
-    one = fit_churn(MATRIX, CHURNED, [3], rounds=10)
+    one = fit_churn(MATRIX, CHURNED, [3], {"rounds": 10})
     monkeypatch.setattr(churn, "SMALL", 0)  # as many threads as there are, as for many rows
-    assert fit_churn(MATRIX, CHURNED, [3], rounds=10) == one
+    assert fit_churn(MATRIX, CHURNED, [3], {"rounds": 10}) == one
 
 
 def test_tuned_parameters_go_before_the_defaults(text: str) -> None:
@@ -66,7 +66,7 @@ def test_early_stopping_finds_the_round_that_was_best_on_later_rows() -> None:
 
     first, later = slice(0, 400), slice(400, ROWS)
     found = early_rounds(MATRIX[first], CHURNED[first], (MATRIX[later], CHURNED[later]), [3])
-    whole = lightgbm.Booster(model_str=fit_churn(MATRIX[first], CHURNED[first], [3], rounds=found + churn.PATIENCE))
+    whole = lightgbm.Booster(model_str=fit_churn(MATRIX[first], CHURNED[first], [3], {"rounds": found + churn.PATIENCE}))
     losses = [
         log_loss(CHURNED[later], whole.predict(MATRIX[later], num_iteration=rounds))
         for rounds in range(1, found + churn.PATIENCE + 1)

@@ -35,12 +35,13 @@ def test_those_who_leave_have_a_value_that_adds_up(p: float, expected: float, va
 
 @given(p=CHANCE, expected=MONEY, value=MONEY)
 @example(p=1 - 2**-53, expected=1e9, value=1e17)
+@example(p=1e-5, expected=1e-5, value=1048577.0)
 def test_it_is_the_nearest_such_value(p: float, expected: float, value: float) -> None:
     stays, most = one(p, expected, value), min(expected / (1 - p), MOST) if p < 1 else MOST
     if expected <= value <= most:
         assert stays == value
     else:
-        assert stays == pytest.approx(min((expected, most), key=lambda end: abs(end - value)))
+        assert stays == pytest.approx(expected if value < expected else max(most, expected))
 
 
 @given(expected=MONEY, value=MONEY)

@@ -1,6 +1,7 @@
 """A real service in a child process, on a small real bundle and a real store."""
 
 import datetime as dt
+import json
 import os
 import signal
 import socket
@@ -54,19 +55,20 @@ class Running:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Running]:
-    """Serve the home `folder` until the end of the `with`; the process is ended by its id."""
+def running(folder: Path, **action: float) -> Iterator[Running]:
+    """Serve the home `folder` until the end of the `with`; the process is ended by its id. `action` is its price."""
     port, log = free_port(), folder.parent / f"{folder.name}.log"
     code = (
-        "import sys; from pathlib import Path; from features.settings import load_settings; "
+        "import json, sys; from pathlib import Path; from features.settings import load_settings; "
         "from serving.service import serve; "
-        "serve(load_settings(home=Path(sys.argv[1]), company={'currency': 'GBP'}), int(sys.argv[2]))"
+        "action, company = json.loads(sys.argv[3]), {'currency': 'GBP'}; "
+        "serve(load_settings(home=Path(sys.argv[1]), company=company, action=action), int(sys.argv[2]))"
     )
     folder.mkdir(exist_ok=True)
     root = str(Path(__file__).parents[2])
     with log.open("w") as out:
         child = subprocess.Popen(
-            [sys.executable, "-c", code, str(folder), str(port)],
+            [sys.executable, "-c", code, str(folder), str(port), json.dumps(action)],
             stdout=out,
             stderr=out,
             cwd=folder,
@@ -155,7 +157,7 @@ def _score(i: int, name: str) -> dict[str, object]:
         "alerts": [],
         "reasons": [reason, other],
         "playbook": ACTION,
-        "basis": "model",
+        "basis": "model: trees",
         "model_version": "2011-06-30.00000000",
         "rules_version": "2026.1+00000000",
         "scored_at": dt.datetime(2011, 7, 1, tzinfo=dt.UTC),

@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+import polars as pl
 import pytest
 
 from features.build import Fitted, build
@@ -17,6 +19,7 @@ from features.clock import micros
 from features.engines import Source
 from features.settings import Settings
 from models.bundle import Bundle, write_bundle
+from models.manifest import ManifestParts
 from models.rules.pack import DEFAULT_PACK, load_pack
 from serving import terminal
 from serving.cli import main
@@ -77,18 +80,28 @@ def orders(**last: tuple[float, ...]) -> list[dict[str, Any]]:
 
 def fitted_bundle(home: Path, source: Source, date: dt.datetime = NOW, **settings: Any) -> Bundle:
     """The small models with the rules fitted on `source` as of `date`, promoted in `home`."""
+    churn, value = texts()
+    return promoted_bundle(home, source, parts(), customers(), date, churn=churn, value=value, **settings)
+
+
+def promoted_bundle(
+    home: Path, source: Source, said: ManifestParts, reference: pl.DataFrame, date: dt.datetime = NOW, *,
+    churn: str | None = None, value: Mapping[str, str] = MappingProxyType({}), curve: str | None = None,
+    **settings: Any,
+) -> Bundle:  # fmt: skip
+    """Any models with the rules fitted on `source`, promoted in `home`; `reference` holds the models' features."""
     as_of, pack, known = micros(date), load_pack(), Fitted((), ("country",))
     past = source.until(as_of)
     learnt = fit_rules(past.tables, build(past.tables, as_of, known), as_of, pack, Settings(**settings), known)
     fitted: Mapping[str, Any] = learnt.model_dump(mode="json") | {"static": ["country"]}
-    churn, value = texts()
     bundle = write_bundle(
         home / "bundles" / "small",
-        parts().model_copy(update={"as_of": date, "fitted": fitted}),
+        said.model_copy(update={"as_of": date, "fitted": fitted}),
         churn=churn,
         value=value,
+        curve=curve,
         pack=DEFAULT_PACK.read_text(encoding="utf-8"),
-        reference=customers().head(50),
+        reference=reference.head(50),
         created_at=date,
     )
     promote(Home(home), "small")

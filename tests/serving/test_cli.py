@@ -107,7 +107,7 @@ def test_rank_as_csv_and_as_a_table(scored: Answer, remora: Remora) -> None:
     read = list(csv.DictReader(io.StringIO(remora("rank", "--limit", 3, "--format", "csv").out)))
     listed = remora("rank", "--limit", 3, "--json").json
     assert [row["customer_id"] for row in read] == [row["customer_id"] for row in listed]
-    assert set(SCHEMA) - {"segments", "alerts", "points"} <= set(read[0])
+    assert set(SCHEMA) - {"points"} <= set(read[0])
     assert {"name", "owner"} <= set(read[0])
     assert float(read[0]["value_at_risk"]) == listed[0]["value_at_risk"]
     assert listed[0]["reasons"][0]["text"] in read[0]["reasons"]

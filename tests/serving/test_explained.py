@@ -76,14 +76,14 @@ def row_of(home: Path, customer: str) -> Prediction:
 
 def test_a_modelled_customer(home: Path) -> None:
     page, row = said(ask(home, "explain", MODELLED)), row_of(home, MODELLED)
-    assert row.basis == "model"
+    assert row.basis == "model: trees"
     assert row.churn_probability is not None
     assert row.risk_band is not None
     assert row.composite_score is not None
     assert row.health_score is not None
     for words in (
         "甲公司 (K1)",
-        "as of 2026-07-21 · at stake · rests on model",
+        "as of 2026-07-21 · at stake · rests on model: trees",
         f"Risk of leaving in 90 days: {row.churn_probability:.0%} ({PACK.risk_bands[row.risk_band].label.en})",
         f"Worth over 90 days: {row.expected_value:,.0f} (8 of 10 such customers: {row.value_low:,.0f} to "
         f"{row.value_high:,.0f})",

@@ -13,6 +13,7 @@ from polars.testing import assert_frame_equal
 from features.clock import micros
 from features.engines import open_source
 from features.settings import Churn, Settings
+from models.basis import basis_of
 from models.bundle import Bundle
 from models.prediction import SCHEMA
 from models.rules import load_pack
@@ -91,7 +92,7 @@ def test_at_stake_has_all_the_models_say(scored: pl.DataFrame, trained: Trained)
     assert (staked["value_at_risk"] == staked["churn_probability"] * staked["value_if_retained"]).all()
     assert (staked["value_low"] <= staked["value_high"]).all()
     assert staked["reasons"].list.len().is_between(1, 3).all()
-    assert staked["basis"].unique().to_list() == ["model"]
+    assert staked["basis"].unique().to_list() == [basis_of(trained.candidate.bundle.manifest.churn.mixture)]
     assert staked["churn_probability"].n_unique() > 50  # a constant would pass all of the above
 
 

@@ -30,7 +30,8 @@ _numbers = itertools.count()
 def row(customer_id: str = "C1", **changes: Any) -> dict[str, Any]:
     usual = {
         "customer_id": customer_id, "as_of": DAY, "at_stake": True, "churn_probability": 0.25, "churn_horizon_days": 90,
-        "value_horizon_days": 365, "basis": "model", "model_version": "1", "rules_version": "1", "scored_at": DAY,
+        "value_horizon_days": 365, "basis": "model: trees", "model_version": "1", "rules_version": "1",
+        "scored_at": DAY,
     }  # fmt: skip
     return {**usual, **changes}
 

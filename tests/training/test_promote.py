@@ -14,6 +14,7 @@ from training import registry
 from training.gate import GateDecision
 from training.promote import GateRefused, promote
 
+MODEL = "value_amount.txt"
 pytestmark = pytest.mark.filterwarnings(MLFLOW)
 
 NUMBERS = (
@@ -112,12 +113,12 @@ def test_a_damaged_bundle_is_not_promoted_and_the_old_one_stays(record: Record, 
     bundle = other_bundle(record.trained)
     before, newer = record.pointer, record.add(bundle=bundle)
     kept = next(record.trained.home.glob(f"artifacts/{newer.run_id}/**/bundle"))
-    text = (kept / "churn.txt").read_text()
+    text = (kept / MODEL).read_text()
     if damage == "cut off":
-        (kept / "churn.txt").write_text(text[: len(text) // 2])
+        (kept / MODEL).write_text(text[: len(text) // 2])
     else:
         _rewrite(kept, text.replace("split_feature=", "split_feature=999 "))
-    with pytest.raises(BundleError, match="churn" if damage == "cut off" else "trial in a child process failed"):
+    with pytest.raises(BundleError, match="value_amount" if damage == "cut off" else "trial in a child process failed"):
         promote(record.home, newer.number)
     assert record.pointer == before
     assert registry.version(record.home, "1").champion
@@ -125,12 +126,12 @@ def test_a_damaged_bundle_is_not_promoted_and_the_old_one_stays(record: Record, 
 
 
 def _rewrite(folder: Path, text: str) -> None:
-    """The same bundle with another churn model, hashes and id made right."""
+    """The same bundle with another model, hashes and id made right."""
     from models.manifest import read_manifest, sha256
 
     manifest = read_manifest(folder)
-    (folder / "churn.txt").write_text(text)
-    hashes = {**manifest.sha256, "churn.txt": sha256(folder / "churn.txt")}
+    (folder / MODEL).write_text(text)
+    hashes = {**manifest.sha256, MODEL: sha256(folder / MODEL)}
     whole = manifest.model_copy(update={"sha256": hashes}).with_id()
     (folder / "manifest.json").write_text(whole.to_json())
 
@@ -138,7 +139,7 @@ def _rewrite(folder: Path, text: str) -> None:
 def test_promoting_again_mends_a_damaged_local_copy(record: Record) -> None:
     """It is what every message about a damaged bundle says to do."""
     local = record.home / "bundles" / record.trained.candidate.bundle.id
-    (local / "churn.txt").write_text("tree\n")
+    (local / MODEL).write_text("tree\n")
     (local / "stray").touch()
     promote(record.home, "1", "again")
     Bundle.load(local).check_golden()
