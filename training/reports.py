@@ -21,6 +21,8 @@ RECENCY = "recency rule"
 COMPOSITE = "composite score"
 BASE_RATE = "base rate"
 LOGISTIC = "logistic regression"
+"""Regularised. Under `no_purchase` it reads recency, frequency, monetary value, tenure and BG/NBD's chance of no
+purchase (`training.churn_choice.PURCHASES`), elsewhere every number of the definition's own tables (`OWN_FAMILIES`)."""
 BG_NBD = "BG/NBD"
 RUN_RATE = "run rate"
 LAST_YEAR = "last year, same period"

@@ -22,11 +22,11 @@ CALIBRATION_HEADINGS = (
     "Brier score; served − base rate", "verdict",
 )  # fmt: skip
 VALUE_HEADINGS = (
-    "value: data set", "customers × dates", "served", "Gini (90 %)", "run rate; served − it",
-    "last year; served − it", "BG/NBD with Gamma-Gamma; served − it", "verdict", "in the 80 % range; aim ³",
+    "value: data set", "rows", "served", "Gini (90 %)", "run rate; served − it",
+    "last year; served − it", "BG/NBD with Gamma-Gamma; served − it", "verdict", "in the 80 % range; aim ²",
 )  # fmt: skip
 TRUTH_HEADINGS = (
-    "simulated company, rows", "ROC AUC of the true risk (90 %)", "share of the attainable (90 %)",
+    "true risks: data set", "rows", "ROC AUC of the true risk (90 %)", "share of the attainable (90 %)",
     "mean distance to the true risk; of the base rate", "mean risk: predicted, true",
 )  # fmt: skip
 
@@ -37,7 +37,8 @@ def sections(outcomes: Sequence[Outcome]) -> Iterator[list[str]]:
     """The tables in Markdown, each as lines."""
     for headings, cells in TABLES.items():
         rows = [_row(found) for outcome in outcomes if (found := cells(outcome))]
-        yield [_row(headings), "|" + "---|" * len(headings), *rows]
+        if rows:
+            yield [_row(headings), "|" + "---|" * len(headings), *rows]
 
 
 def lines(outcome: Outcome) -> list[str]:
@@ -57,10 +58,11 @@ def churn_cells(outcome: Outcome) -> Cells:
         return (_dated(outcome), outcome.refused, *(UNKNOWN,) * (len(CHURN_HEADINGS) - 2))
     aucs = {name: score.roc_auc for name, score in report.baselines.items() if name != BASE_RATE}
     gaps = {name: score.difference for name, score in report.baselines.items() if name != BASE_RATE}
-    best = max(aucs.keys() - {RECENCY}, key=lambda name: aucs[name].estimate or 0.0)
+    best = max(sorted(aucs.keys() - {RECENCY}), key=lambda name: aucs[name].estimate or 0.0)
+    against = "it is what is served" if best == served(outcome) else _against(aucs, gaps, best)
     return (
         _dated(outcome), f"{report.churners:,} / {report.rows:,}", served(outcome), shown(report.model.roc_auc),
-        _against(aucs, gaps, RECENCY), f"{best}: {_against(aucs, gaps, best)}", verdict(gaps),
+        _against(aucs, gaps, RECENCY), f"{best}: {against}", verdict(gaps),
     )  # fmt: skip
 
 
@@ -99,7 +101,7 @@ def truth_cells(outcome: Outcome) -> Cells:
     if found is None:
         return ()
     return (
-        f"{found.rows:,}", shown(found.true_auc), shown(found.share, digits=2),
+        outcome.case.name, f"{found.rows:,}", shown(found.true_auc), shown(found.share, digits=2),
         f"{found.distance:.3f}; {found.base_distance:.3f}", f"{found.mean_p:.3f}, {found.mean_risk:.3f}",
     )  # fmt: skip
 
@@ -122,10 +124,11 @@ def shown(interval: Interval | None, sign: str = "", digits: int = 3) -> str:
     """0.774 (0.762 – 0.786)."""
     if interval is None or interval.estimate is None:
         return UNKNOWN
-    spread = (
-        "unknown" if interval.low is None else f"{interval.low:{sign}.{digits}f} – {interval.high:{sign}.{digits}f}"
+    estimate, low, high = (
+        "unknown" if bound is None else f"{bound:{sign}.{digits}f}".replace("-", "−")
+        for bound in (interval.estimate, interval.low, interval.high)
     )
-    return f"{interval.estimate:{sign}.{digits}f} ({spread})"
+    return f"{estimate} ({low} – {high})"
 
 
 def _better(gap: Interval, lower_is_better: bool) -> tuple[float, float]:
@@ -143,7 +146,7 @@ def _against(scores: Mapping[str, Interval], gaps: Mapping[str, Interval | None]
 def _recipe(recipe: Recipe) -> str:
     simple = SIMPLE[recipe.simple] if recipe.simple else ""
     if recipe.kind == "blend":
-        return f"trees {recipe.trees_weight:.0%}, {simple}".replace("%", " %")
+        return f"trees {100 * recipe.trees_weight:.0f} %, {simple} {100 - 100 * recipe.trees_weight:.0f} %"
     return simple or "trees"
 
 

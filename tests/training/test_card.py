@@ -83,6 +83,14 @@ def test_metrics_stand_beside_the_baselines_with_intervals(trained: Trained, tex
     assert report.split_reason in section(text, "Churn")
 
 
+def test_the_range_of_value_beside_its_aim(trained: Trained, text: str) -> None:
+    report, found = trained.candidate.value, section(text, "Value")
+    assert f"inside the 80 % range: {report.covered.estimate:.3f} (" in found
+    assert f"; aim {report.coverage_aim:.3f}." in found
+    rows = [line for line in found.split("mean width")[1].splitlines() if line.startswith("| ")]
+    assert [float(row.split(" | ")[1]) for row in rows] == [round(row.coverage, 3) for row in report.coverage]
+
+
 def test_calibration_is_a_table_of_the_test_rows(trained: Trained, text: str) -> None:
     lines = [line for line in section(text, "Calibration").splitlines() if line.startswith("| ")][1:]
     report = trained.candidate.churn

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from training.coverage import CoverageRow, coverage, coverage_table
+from training.coverage import CoverageRow, coverage, coverage_interval, coverage_table
 
 
 def test_what_lies_on_a_bound_lies_inside() -> None:
@@ -18,6 +18,14 @@ def test_a_net_return_counts_as_nothing() -> None:
 def test_nothing_is_known_of_no_rows() -> None:
     assert np.isnan(coverage([], [], []))
     assert coverage_table([], [], [], []) == []
+
+
+def test_the_interval_draws_customers_not_rows() -> None:
+    """A hundred customers, half of them inside with all their rows: the share of a hundred, however many rows."""
+    inside = np.repeat(np.arange(100) % 2, 50)
+    found = coverage_interval(inside, np.ones(5000), np.ones(5000), np.repeat(np.arange(100), 50))
+    assert found.estimate == 0.5
+    assert (found.high - found.low) / 2 == pytest.approx(1.645 * 0.05, rel=0.1)
 
 
 def test_by_half_of_expected_value_highest_first() -> None:

@@ -279,6 +279,34 @@ def test_value_and_decile_tables_name_the_unit():
     assert words_of(text, "1  ") == ["40", f"{first.mean_predicted:,.2f}", f"{first.mean_actual:,.2f}", ratio]
 
 
+def test_the_range_of_value_is_judged_where_it_is_given():
+    actual, predicted, _ = value_case()
+    low, high = 0.3 * predicted, 3 * predicted
+    report = value_report(low=low, high=high)
+    inside = (actual >= low) & (actual <= high)
+    assert report.covered.estimate == pytest.approx(inside.mean())
+    assert report.covered.low < inside.mean() < report.covered.high
+    top = np.argsort(-predicted)[: N // 10]
+    assert report.coverage[0].coverage == pytest.approx(inside[top].mean())
+    assert report.coverage_aim == pytest.approx(0.9)  # half bring nothing, in every tenth
+    assert ValueReport.model_validate_json(report.model_dump_json()) == report
+    assert flat_metrics(report)["covered.estimate"] == report.covered.estimate
+
+
+def test_without_a_range_nothing_is_said_of_it():
+    report = value_report()
+    assert (report.covered, report.coverage, report.coverage_aim) == (None, (), None)
+
+
+def test_the_range_by_decile():
+    _, predicted, _ = value_case()
+    report = value_report(low=0.3 * predicted, high=3 * predicted)
+    text, first = shown(printout.range_table(report), width=120), report.coverage[0]
+    assert f"{report.covered.low:.3f} to {report.covered.high:.3f}, aim 0.900" in text
+    assert words_of(text, "1  ")[:3] == ["40", f"{first.coverage:.3f}", f"{first.aim:.3f}"]
+    assert words_of(text, "1  ")[-1] == f"{first.mean_width:,.2f}"
+
+
 def test_reports_refuse_what_they_do_not_know():
     for kind, report in [(ChurnReport, churn_report()), (ValueReport, value_report())]:
         with pytest.raises(ValueError, match="extra"):
