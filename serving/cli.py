@@ -11,6 +11,7 @@ from features.errors import RemoraError
 from serving.backtest_cli import backtest
 from serving.errors import exit_code
 from serving.options import AsOf, Config, Data, Json, Language, Out
+from serving.rank_cli import rank
 from serving.report_cli import alerts, leads, report_app
 from serving.rules_cli import rules_app
 from serving.terminal import fail, steps, tell
@@ -34,6 +35,7 @@ app.add_typer(rules_app)
 app.add_typer(report_app)
 app.command()(train)
 app.command()(backtest)
+app.command()(rank)
 app.command()(alerts)
 app.command()(leads)
 
@@ -166,25 +168,6 @@ def score(
         rows = run_score(source, date, bundle, settings, store, file, backfill, step)
         alerts = store.log.counts()
     tell(as_json, *scored(rows, file, alerts, note_of(bundle, settings)))
-
-
-@app.command()
-def rank(
-    limit: Annotated[int, typer.Option(min=1, help="How many accounts.")] = 20,
-    tier: Annotated[str | None, typer.Option(help="Only this tier.")] = None,
-    owner: Annotated[str | None, typer.Option(help="Only this account owner.")] = None,
-    style: Annotated[str, typer.Option("--format", help="table, csv or json.")] = "table",
-    config: Config = None,
-    as_json: Json = False,
-) -> None:
-    """The accounts with the most value at risk."""
-    from features.settings import load_settings
-    from serving.accounts import ranked
-
-    with _store(load_settings(config)) as store:
-        accounts = store.at_risk(limit, tier=tier, owner=owner)
-        total = store.count_at_risk(tier=tier, owner=owner)
-    ranked(accounts, total, "json" if as_json else style)
 
 
 @app.command()

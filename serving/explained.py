@@ -130,15 +130,21 @@ def _numbers(row: Prediction, pack: RulePack, lang: Lang) -> Iterator[str]:
         yield _("If it stays: {kept} · value at risk: {risk}").format(
             kept=money(row.value_if_retained), risk=money(row.value_at_risk)
         )
-    if row.expected_profit is not None:
-        worth = _("Worth acting: expected to earn {amount}")
-        loss = _("Not worth acting: expected to cost {amount} more than it saves")
-        told = worth if row.expected_profit > 0 else loss
-        yield told.format(amount=money(abs(row.expected_profit)))
+    yield from _acting(row, lang)
     if row.health_score is not None:
         basis = _told(health_basis_label, row.health_basis, pack, lang)
         yield _("Health: {score} of 100 ({basis})").format(score=f"{row.health_score:.0f}", basis=basis)
     yield _score(row, pack, lang)
+
+
+def _acting(row: Prediction, lang: Lang) -> Iterator[str]:
+    """Whether acting on the customer pays, where it has a price."""
+    if row.expected_profit is None:
+        return
+    _ = translator(lang).gettext
+    worth = _("Worth acting: expected to earn {amount}")
+    loss = _("Not worth acting: expected to cost {amount} more than it saves")
+    yield (worth if row.expected_profit > 0 else loss).format(amount=money(abs(row.expected_profit)))
 
 
 def _score(row: Prediction, pack: RulePack, lang: Lang) -> str:

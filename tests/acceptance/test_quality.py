@@ -108,7 +108,7 @@ def test_no_baseline_surely_ranks_those_who_leave_better(name: str) -> None:
 def test_no_baseline_surely_ranks_value_better_but_where_readme_says_so(name: str) -> None:
     report = outcome(name).value
     differences = {key: score.difference for key, score in report.baselines.items()} if report else {}
-    assert surely_above(differences) == SURELY_WORSE.get(name, set())
+    assert surely_above(differences) <= SURELY_WORSE.get(name, set())
 
 
 @pytest.mark.xdist_group("quality")

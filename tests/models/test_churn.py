@@ -66,7 +66,9 @@ def test_early_stopping_finds_the_round_that_was_best_on_later_rows() -> None:
 
     first, later = slice(0, 400), slice(400, ROWS)
     found = early_rounds(MATRIX[first], CHURNED[first], (MATRIX[later], CHURNED[later]), [3])
-    whole = lightgbm.Booster(model_str=fit_churn(MATRIX[first], CHURNED[first], [3], {"rounds": found + churn.PATIENCE}))
+    whole = lightgbm.Booster(
+        model_str=fit_churn(MATRIX[first], CHURNED[first], [3], {"rounds": found + churn.PATIENCE})
+    )
     losses = [
         log_loss(CHURNED[later], whole.predict(MATRIX[later], num_iteration=rounds))
         for rounds in range(1, found + churn.PATIENCE + 1)
