@@ -135,7 +135,8 @@ def connect(memory_limit: str) -> duckdb.DuckDBPyConnection:
     spill = Path(tempfile.gettempdir()) / f"remora-{os.getpid()}"
     connection = duckdb.connect(config={"memory_limit": memory_limit, "temp_directory": str(spill)})
     connection.execute("SET TimeZone='UTC'")
-    connection.execute("SET enable_progress_bar=false")
+    if connection.execute("SELECT current_setting('enable_progress_bar')").fetchone() == (True,):
+        connection.execute("SET enable_progress_bar=false")  # DuckDB refuses it in Jupyter without ipywidgets
     return connection
 
 

@@ -13,6 +13,7 @@ import narwhals as nw
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from features.point_in_time import Frame, Tables, known_before
 from features.rfm import ADDITIVE, BEFORE, TOTAL, WINDOWED, YEAR_AGO, additive, edges, from_sums, orders, rfm
@@ -83,11 +84,12 @@ class Partials:
             if span.column in self.columns
         ]
         found: dict[int, dict[str, Floats]] = {as_of: {} for as_of in as_ofs}
-        for column in dict.fromkeys(span.column for _, _, span in wanted):
-            sought = [(as_of, name, span) for as_of, name, span in wanted if span.column == column]
-            added = self._added(column, np.array([self._inside(span) for _, _, span in sought], float))
-            for (as_of, name, _), row in zip(sought, added, strict=True):
-                found[as_of][name] = row
+        with threadpool_limits(1, user_api="blas"):  # products this small wait for other threads, and compute less
+            for column in dict.fromkeys(span.column for _, _, span in wanted):
+                sought = [(as_of, name, span) for as_of, name, span in wanted if span.column == column]
+                added = self._added(column, np.array([self._inside(span) for _, _, span in sought], float))
+                for (as_of, name, _), row in zip(sought, added, strict=True):
+                    found[as_of][name] = row
         return {as_of: self._of_known(as_of, columns) for as_of, columns in found.items()}
 
     def _added(self, column: str, windows: Floats) -> Floats:

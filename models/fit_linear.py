@@ -49,7 +49,7 @@ def fit_logistic(
     single class, or nothing to read, the result is the intercept alone: the base rate, half a churner and half a
     stayer added.
     """
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
+    from threadpoolctl import threadpool_limits
 
     table = _Table.of(matrix, names, [name for name in columns if name in names])
     if len(np.unique(churned)) < 2 or not table.columns:

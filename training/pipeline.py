@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
+from threadpoolctl import threadpool_limits
 
 from features.build import beginnings, build
 from features.clock import DAY
@@ -74,17 +75,23 @@ def train(
     """
     is_priced(settings.action)
     run = _prepared(source.until(as_of), as_of, settings, progress)
-    tuning = _tuning(run, tune_minutes)
-    tuned = _parameters(run, tuning.parameters if tuning else tuned)
-    progress("fit")
+    with threadpool_limits(1, user_api="blas"):  # products this small wait for other threads longer than they compute
+        tuning = _tuning(run, tune_minutes)
+        return _trained(run, tuning, tuned, folder or Path(tempfile.mkdtemp(prefix="remora-")), created_at, champion)
+
+
+def _trained(
+    run: Run, tuning: Tuning | None, given: Tuned | None, place: Path, created_at: dt.datetime, champion: Path | None
+) -> Candidate:
+    """Fit, judge, decide; then write the bundle with what was found out about it."""
+    tuned = _parameters(run, tuning.parameters if tuning else given)
+    run.progress("fit")
     fits = fit(run.snapshots, run.aims, run.horizons, run.rung.kind == "trees", tuned, _spend_is_value(run))
     fits = replace(fits, curve=_curve(run, fits, tuned))
-    place = folder or Path(tempfile.mkdtemp(prefix="remora-"))
     packer = _packer(run, place, created_at)
-    draft = packer.write("draft", fits)
-    progress("evaluate")
-    candidate = _judged(run, packer, draft, fits, tuned, champion)
-    progress("refit")
+    run.progress("evaluate")
+    candidate = _judged(run, packer, packer.write("draft", fits), fits, tuned, champion)
+    run.progress("refit")
     refit, served = _refit(run, fits, tuned)
     candidate = replace(candidate, refit=refit, tuning=tuning, tuned=dict(tuned))
     metrics = {
@@ -93,7 +100,7 @@ def train(
         "refit": refit.refit,
         "learnt_until": _learnt_until(run, refit),
     }
-    told = card(candidate, settings, chosen=candidate.chosen, groups=candidate.evidence.groups)
+    told = card(candidate, run.settings, chosen=candidate.chosen, groups=candidate.evidence.groups)
     return replace(candidate, bundle=packer.write("bundle", served, metrics, told))
 
 
