@@ -135,7 +135,7 @@ def connect(memory_limit: str) -> duckdb.DuckDBPyConnection:
     spill = Path(tempfile.gettempdir()) / f"remora-{os.getpid()}"
     connection = duckdb.connect(config={"memory_limit": memory_limit, "temp_directory": str(spill)})
     connection.execute("SET TimeZone='UTC'")
-    if connection.execute("SELECT current_setting('enable_progress_bar')").fetchone() == (True,):
+    if connection.execute("SELECT current_setting('enable_progress_bar')").fetchall() == [(True,)]:
         connection.execute("SET enable_progress_bar=false")  # DuckDB refuses it in Jupyter without ipywidgets
     return connection
 
