@@ -44,7 +44,7 @@ from models.manifest import (
 )
 from models.matrix import Float32
 from models.predicted import Float64, Predicted
-from models.value_model import RHYTHM, expected
+from models.value_model import expected
 from models.value_range import value_range
 
 __all__ = ["Bundle", "BundleError", "ManifestParts", "Predicted", "trial_load", "write_bundle"]
@@ -126,7 +126,7 @@ class Bundle:
         if part is None:
             return told
         said = {name: _run(booster, matrix, threads) for name, booster in self.value.items()}
-        worth = expected(part.mixture, said, self.design.column(matrix, RHYTHM))
+        worth = expected(part.mixture, said, self.design.column(matrix, part.mixture.column))
         low, high = value_range(said["low"], said["high"], part.range)
         return replace(
             told,

@@ -19,7 +19,7 @@ from models.manifest import FeatureColumn
 from models.prediction import REASON, Reason
 from models.telling import Cell, Of, Usual, plain, reason_text, told
 from models.value_contributions import value_parts
-from models.value_model import BOOSTERS, RHYTHM
+from models.value_model import BOOSTERS
 
 __all__ = ["reason_series", "reason_text", "reasons", "usual_of", "value_reasons"]
 
@@ -43,8 +43,8 @@ def value_contributions(bundle: Bundle, matrix: Float32, threads: int = 0) -> Co
     mixture, design = bundle.manifest.value.mixture, bundle.design
     needed = BOOSTERS[mixture.trees] if mixture.trees else ()
     said = {name: _of(bundle.value[name], design.names, matrix, threads) for name in needed}
-    average = float(normals_of(bundle).get(RHYTHM, 1.0))
-    return value_parts(mixture, design.names, said, design.column(matrix, RHYTHM), average)
+    average = float(normals_of(bundle).get(mixture.column, 1.0)) * mixture.factor
+    return value_parts(mixture, design.names, said, design.column(matrix, mixture.column), average)
 
 
 def reasons(bundle: Bundle, matrix: Float32, top: int = TOP, *, threads: int = 0) -> list[list[Reason]]:

@@ -1,4 +1,7 @@
-"""The value model as it is served: LightGBM Boosters, BG/NBD with Gamma-Gamma, or an average of both.
+"""The value model as it is served: LightGBM Boosters, a simple forecast, or an average of both.
+
+The simple forecast is one column: the spend that BG/NBD with Gamma-Gamma expects or, for subscriptions, what is paid
+now, carried on.
 
 | trees    | Boosters      | expected value                                                                   |
 |----------|---------------|----------------------------------------------------------------------------------|
@@ -23,7 +26,7 @@ from models.part import Part
 
 Float64 = NDArray[np.float64]
 Trees = Literal["tweedie", "two_part", "ziln"]
-Kind = Literal["bg_nbd", "tweedie", "two_part", "ziln", "blend"]
+Kind = Literal["bg_nbd", "run_rate", "tweedie", "two_part", "ziln", "blend"]
 
 BOOSTERS: Final[Mapping[Trees, tuple[str, ...]]] = {
     "tweedie": ("amount",),
@@ -42,17 +45,19 @@ _LARGEST_LOG: Final = 60.0  # e^60 = 10^26: no currency has such an amount, and 
 
 
 class ValueMixture(Part):
-    """(1 − rhythm_weight) · trees + rhythm_weight · rhythm_value; `why` says in a sentence how it was chosen."""
+    """(1 − simple_weight) · trees + simple_weight · factor · column; `why` says in a sentence how it was chosen."""
 
     trees: Trees | None = "two_part"
     sigma: float = Field(0.0, ge=0)
-    rhythm_weight: float = Field(0.0, ge=0, le=1)
+    simple_weight: float = Field(0.0, ge=0, le=1)
+    column: str = RHYTHM
+    factor: float = Field(1.0, gt=0)
     why: str = ""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        if (self.trees is None) != (self.rhythm_weight == 1):
-            raise ValueError("rhythm_weight is 1 exactly where there are no trees")
+        if (self.trees is None) != (self.simple_weight == 1):
+            raise ValueError("simple_weight is 1 exactly where there are no trees")
         if self.sigma and self.trees != "ziln":
             raise ValueError("sigma belongs to the lognormal")
         return self
@@ -61,8 +66,8 @@ class ValueMixture(Part):
     def kind(self) -> Kind:
         """The name by which reports call it."""
         if self.trees is None:
-            return "bg_nbd"
-        return "blend" if self.rhythm_weight else self.trees
+            return "bg_nbd" if self.column == RHYTHM else "run_rate"
+        return "blend" if self.simple_weight else self.trees
 
     @property
     def boosters(self) -> tuple[str, ...]:
@@ -70,18 +75,23 @@ class ValueMixture(Part):
         return (*(BOOSTERS[self.trees] if self.trees else ()), *ALWAYS)
 
 
-def expected(model: ValueMixture, said: Mapping[str, Float64], rhythm_value: Float64 | None = None) -> Float64:
+def expected(model: ValueMixture, said: Mapping[str, Float64], column: Float64 | None = None) -> Float64:
     """Expected value in money ≥ 0, shape (n,).
 
-    `said`: Booster name → `Booster.predict` (n,), those of `model.boosters` that `BOOSTERS` names; `rhythm_value`
-    (n,) in money, needed where it has a weight; NaN, a customer who never bought, counts as 0.
+    `said`: Booster name → `Booster.predict` (n,), those of `model.boosters` that `BOOSTERS` names; `column`
+    (n,), that of the simple forecast, needed where it has a weight; NaN, a customer who never bought, counts as 0.
     """
-    total = np.zeros(()) if model.trees is None else (1 - model.rhythm_weight) * _of_trees(model, said)
-    if model.rhythm_weight:
-        if rhythm_value is None:
-            raise ValueError(f"a value model of kind {model.kind} needs {RHYTHM}")
-        total = total + model.rhythm_weight * np.nan_to_num(rhythm_value.astype(np.float64), posinf=0.0)
+    total = np.zeros(()) if model.trees is None else (1 - model.simple_weight) * _of_trees(model, said)
+    if model.simple_weight:
+        total = total + model.simple_weight * simple_forecast(model, column)
     return np.maximum(total, 0.0)
+
+
+def simple_forecast(model: ValueMixture, column: Float64 | None) -> Float64:
+    """Money, shape (n,), that the simple member expects from its `column`; NaN there is none."""
+    if column is None:
+        raise ValueError(f"a value model of kind {model.kind} needs {model.column}")
+    return np.asarray(model.factor * np.nan_to_num(column.astype(np.float64), posinf=0.0))
 
 
 def _of_trees(model: ValueMixture, said: Mapping[str, Float64]) -> Float64:

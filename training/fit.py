@@ -21,6 +21,7 @@ from training.inner import inner_plan
 from training.snapshots import Snapshots
 from training.split import Plan, folds
 from training.targets import Targets
+from training.value_choice import SimpleForecast
 
 
 @dataclass(frozen=True)
@@ -95,18 +96,18 @@ def training_counts(outcomes: Mapping[int, pl.DataFrame], plan: Plan) -> tuple[i
 
 def fit(
     snapshots: Snapshots, targets: Targets, horizons: Horizons, trees: bool = True, tuned: Tuned | None = None,
-    money_of_rhythm: bool = False,
+    simple: SimpleForecast | None = None,
 ) -> Fits:  # fmt: skip
     """Fit churn on those at stake and value on everyone known.
 
-    Without `trees` only simple members are fitted; `tuned` replaces parameters of the trees. `money_of_rhythm` says
-    whether the value is the spend that the rhythm of purchases expects: transactions, revenue, not discounted.
+    Without `trees` only simple members are fitted; `tuned` replaces parameters of the trees. `simple` is the
+    column that counts the same money as the value does, where one does.
     """
     design = fit_design(snapshots, targets.churn, targets.churn.calibration, horizons)
     churn = fit_churn_model(snapshots, targets, design, horizons, trees, tuned)
     if targets.value is None:
         return Fits(design, churn)
-    return Fits(design, churn, fit_value(snapshots.rows, targets.value, design, horizons.value, money_of_rhythm))
+    return Fits(design, churn, fit_value(snapshots.rows, targets.value, design, horizons.value, simple))
 
 
 def fit_design(snapshots: Snapshots, plan: Plan, cutoff: int, horizons: Horizons) -> Design:

@@ -16,7 +16,7 @@ from training.calibration import slice_rows
 from training.inner import training_rows
 from training.metrics import Floats
 from training.split import Plan
-from training.value_choice import ComparedValue, candidates, choose
+from training.value_choice import ComparedValue, SimpleForecast, candidates, choose
 
 FEW = 30
 """Rows below which a group of the range is not corrected by itself but together with the other."""
@@ -32,15 +32,17 @@ class FittedValue:
     compared: tuple[ComparedValue, ...]
 
 
-def fit_value(rows: pl.DataFrame, plan: Plan, design: Design, window_days: int, rhythm: bool) -> FittedValue:
+def fit_value(
+    rows: pl.DataFrame, plan: Plan, design: Design, window_days: int, simple: SimpleForecast | None
+) -> FittedValue:
     """Fit on the rows of `training.snapshots` whose value is known (null values are left out).
 
-    `window_days` is the value horizon; `rhythm` says whether the derived column rhythm_value counts the same money
-    (transactions, revenue, undiscounted), so that it may stand for value.
+    `window_days` is the value horizon; `simple` is the column that counts the same money, so that it may stand
+    for value; None where none does.
     """
     known = rows.filter(pl.col("value").is_not_null())
-    choice = choose(known, plan, design, window_days, rhythm)
-    kept = candidates(known, plan, design, choice.trees, rhythm)[choice.kind]
+    choice = choose(known, plan, design, window_days, simple)
+    kept = candidates(known, plan, design, choice.trees, simple)[choice.kind]
     training = training_rows(known, plan)
     matrix, value, stayed = design.matrix(training), training["value"].to_numpy(), _stayed(training)
     scale = typical_scale(value)

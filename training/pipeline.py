@@ -10,7 +10,7 @@ import polars as pl
 from threadpoolctl import threadpool_limits
 
 from features.build import beginnings, build
-from features.clock import DAY
+from features.clock import DAY, MONTH_DAYS
 from features.engines import Source
 from features.point_in_time import known_before
 from features.settings import Settings
@@ -37,6 +37,7 @@ from training.snapshots import Snapshots, fit_population, steady, take
 from training.split import Plan
 from training.targets import Targets, targets
 from training.tune import Tuning, tune
+from training.value_choice import SimpleForecast
 
 Progress = Callable[[str], None]
 
@@ -86,7 +87,7 @@ def _trained(
     """Fit, judge, decide; then write the bundle with what was found out about it."""
     tuned = _parameters(run, tuning.parameters if tuning else given)
     run.progress("fit")
-    fits = fit(run.snapshots, run.aims, run.horizons, run.rung.kind == "trees", tuned, _spend_is_value(run))
+    fits = fit(run.snapshots, run.aims, run.horizons, run.rung.kind == "trees", tuned, _simple_forecast(run))
     fits = replace(fits, curve=_curve(run, fits, tuned))
     packer = _packer(run, place, created_at)
     run.progress("evaluate")
@@ -244,10 +245,18 @@ def _learnt_until(run: Run, refit: Refit) -> int:
     return (plan.test if refit.refit else plan.calibration) + run.horizons.window * DAY
 
 
-def _spend_is_value(run: Run) -> bool:
-    """Whether value is the spend that a rhythm of purchases expects: all revenue of transactions, not discounted."""
-    value = run.settings.value
-    return run.aims.value_source == "transactions" and value.measure == "revenue" and value.annual_discount_rate == 0
+def _simple_forecast(run: Run) -> SimpleForecast | None:
+    """The column that counts the same money as value does, undiscounted; None where none does.
+
+    Of all revenue from transactions it is what the rhythm of purchases expects, of subscriptions what is paid now.
+    """
+    value, days = run.settings.value, run.horizons.value
+    if value.annual_discount_rate:
+        return None
+    if run.aims.value_source == "subscriptions":
+        return SimpleForecast("subscription_amount", days / MONTH_DAYS)
+    revenue = run.aims.value_source == "transactions" and value.measure == "revenue"
+    return SimpleForecast("rhythm_value") if revenue else None
 
 
 def _population(snapshots: Snapshots, plan: Plan) -> pl.DataFrame:

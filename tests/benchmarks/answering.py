@@ -1,4 +1,4 @@
-"""Requests a second of POST /v1/predict, one customer each, beside a bare Starlette route with the same Booster.
+"""Requests a second of POST /v1/predict, one customer each, beside a bare Starlette route with the same churn model.
 
 One worker, sixteen connections, on the loopback; printed by `make bench-speed`. `--small` asks fewer times.
 """
@@ -32,7 +32,7 @@ ASKED = (
 HEAD = "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
 BARE = """
 import sys
-import numpy as np, uvicorn
+import uvicorn
 from pathlib import Path
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
@@ -42,8 +42,7 @@ bundle = Bundle.load(Path(sys.argv[1]))
 
 async def predict(request):
     features = (await request.json())["customers"][0]["features"]
-    row = np.array([[np.nan if v is None or isinstance(v, str) else v for v in features.values()]], dtype=np.float32)
-    return JSONResponse({"churn_probability": bundle.churn.trees.predict_one(row)})
+    return JSONResponse({"churn_probability": float(bundle.churn.probability(bundle.rows([features]))[0])})
 
 uvicorn.run(Starlette(routes=[Route("/v1/predict", predict, methods=["POST"])]), port=int(sys.argv[2]),
             log_level="error", access_log=False)
@@ -135,7 +134,7 @@ def report(folder: Path, count: int) -> Iterator[str]:
     yield f"| one customer, {len(bundle.manifest.names)} features | requests a second | of bare | p50 | p99 |"
     yield "|---|---|---|---|---|"
     with bare(bundle) as port:
-        told, floor = line("bare Starlette, the churn Booster alone", port, body(bundle, []), count)
+        told, floor = line("bare Starlette, the churn model alone", port, body(bundle, []), count)
         yield told
     with running(home.folder) as service:
         port = service.client.base_url.port or 0

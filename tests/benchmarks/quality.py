@@ -25,6 +25,7 @@ from models.bundle import Bundle
 from models.calibration import sigmoid
 from models.rules import load_pack
 from models.rules.apply import FittedRules
+from models.value_model import ValueMixture
 from tests.benchmarks.attainable import Attained, attained
 from training.candidate import Candidate
 from training.churn_choice import Recipe
@@ -192,9 +193,14 @@ def _outcome(case: Case, tested: Sequence[Tested]) -> Outcome:
     return Outcome(case, churn_report(pooled_churn([each.churn for each in tested]), split, why), value, served)
 
 
+def _kind(mixture: ValueMixture) -> str:
+    """The kind of a value model; of a blend also what it is blended of."""
+    return f"blend of {mixture.column}" if mixture.kind == "blend" else mixture.kind
+
+
 def _served(candidate: Candidate) -> Served:
     fits = candidate.fits
-    value, refit = fits.value.mixture.kind if fits.value else None, bool(candidate.refit and candidate.refit.refit)
+    value, refit = _kind(fits.value.mixture) if fits.value else None, bool(candidate.refit and candidate.refit.refit)
     return Served(fits.churn.recipe, value, fits.churn.base_rate, refit)
 
 

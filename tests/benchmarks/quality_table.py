@@ -10,7 +10,12 @@ from training.reports import BASE_RATE, BG_NBD, GAMMA_GAMMA, LAST_YEAR, LOGISTIC
 
 UNKNOWN = "—"
 SIMPLE = {"linear": LOGISTIC, "bg_nbd": BG_NBD}
-VALUE_KINDS = {"bg_nbd": GAMMA_GAMMA, "blend": "trees and BG/NBD, half each", "run_rate": RUN_RATE}
+VALUE_KINDS = {
+    "bg_nbd": GAMMA_GAMMA,
+    "run_rate": RUN_RATE,
+    "blend of rhythm_value": "trees and BG/NBD, half each",
+    "blend of subscription_amount": "trees and run rate, half each",
+}
 """Kind of a value model → its words; the others are trees of that objective."""
 
 CHURN_HEADINGS = (

@@ -17,8 +17,8 @@ SAID = {"any": 1 / (1 + np.exp(-ANY.total)), "amount": np.exp(AMOUNT.total)}
 
 @pytest.mark.parametrize("model", [
     ValueMixture(trees="tweedie"), ValueMixture(trees="two_part"), ValueMixture(trees="ziln", sigma=0.8),
-    ValueMixture(trees="two_part", rhythm_weight=0.3), ValueMixture(trees="ziln", sigma=0.5, rhythm_weight=0.7),
-    ValueMixture(trees=None, rhythm_weight=1.0),
+    ValueMixture(trees="two_part", simple_weight=0.3), ValueMixture(trees="ziln", sigma=0.5, simple_weight=0.7),
+    ValueMixture(trees=None, simple_weight=1.0),
 ], ids=lambda model: f"{model.kind} {model.trees}")  # fmt: skip
 def test_they_add_up(model: ValueMixture) -> None:
     said = SAID | {"amount": AMOUNT.total} if model.trees == "ziln" else SAID
@@ -29,11 +29,11 @@ def test_they_add_up(model: ValueMixture) -> None:
 
 def test_the_rhythm_alone_has_one_driver() -> None:
     found = value_parts(
-        ValueMixture(trees=None, rhythm_weight=1.0), NAMES, {}, np.array([200.0, np.nan]), average=100.0
+        ValueMixture(trees=None, simple_weight=1.0), NAMES, {}, np.array([200.0, np.nan]), average=100.0
     )
     assert found.parts.tolist() == [[0, 0, pytest.approx(np.log(2))], [0, 0, pytest.approx(np.log(1e-6 / 100))]]
 
 
 def test_without_its_column_the_rhythm_cannot_be_told() -> None:
     with pytest.raises(ValueError, match="rhythm_value"):
-        value_parts(ValueMixture(trees=None, rhythm_weight=1.0), NAMES, {})
+        value_parts(ValueMixture(trees=None, simple_weight=1.0), NAMES, {})

@@ -29,16 +29,16 @@ def test_the_mean_of_a_lognormal_is_above_its_median() -> None:
 
 
 def test_rhythm_alone_and_blended() -> None:
-    assert expected(ValueMixture(trees=None, rhythm_weight=1.0), {}, RHYTHM).tolist() == [30.0, 0.0]
-    blend = ValueMixture(trees="two_part", rhythm_weight=0.25)
+    assert expected(ValueMixture(trees=None, simple_weight=1.0), {}, RHYTHM).tolist() == [30.0, 0.0]
+    blend = ValueMixture(trees="two_part", simple_weight=0.25)
     assert expected(blend, SAID, RHYTHM).tolist() == [0.75 * 50 + 0.25 * 30, 0.75 * 2]
 
 
 def test_each_kind_has_its_name_and_its_boosters() -> None:
-    assert ValueMixture(trees=None, rhythm_weight=1.0).kind == "bg_nbd"
-    assert ValueMixture(trees="ziln", sigma=1.0, rhythm_weight=0.5).kind == "blend"
+    assert ValueMixture(trees=None, simple_weight=1.0).kind == "bg_nbd"
+    assert ValueMixture(trees="ziln", sigma=1.0, simple_weight=0.5).kind == "blend"
     assert ValueMixture(trees="ziln").kind == "ziln"
-    assert ValueMixture(trees=None, rhythm_weight=1.0).boosters == ("retained", "low", "high")
+    assert ValueMixture(trees=None, simple_weight=1.0).boosters == ("retained", "low", "high")
     assert ValueMixture(trees="two_part").boosters == ("any", "amount", "retained", "low", "high")
     assert ValueMixture(trees="tweedie").boosters == ("amount", "retained", "low", "high")
 
@@ -46,16 +46,16 @@ def test_each_kind_has_its_name_and_its_boosters() -> None:
 @given(mu=st.floats(-1e4, 1e4), sigma=st.floats(0, 50), rhythm=st.floats(allow_nan=True, allow_infinity=True))
 def test_it_is_a_finite_amount_whatever_is_said(mu: float, sigma: float, rhythm: float) -> None:
     said = {"any": np.array([1.0]), "amount": np.array([mu])}
-    found = expected(ValueMixture(trees="ziln", sigma=sigma, rhythm_weight=0.5), said, np.array([rhythm]))
+    found = expected(ValueMixture(trees="ziln", sigma=sigma, simple_weight=0.5), said, np.array([rhythm]))
     assert 0 <= found[0] < np.inf
 
 
 def test_what_does_not_go_together_is_refused() -> None:
     with pytest.raises(ValidationError, match="exactly where there are no trees"):
-        ValueMixture(trees=None, rhythm_weight=0.5)
+        ValueMixture(trees=None, simple_weight=0.5)
     with pytest.raises(ValidationError, match="exactly where there are no trees"):
-        ValueMixture(trees="tweedie", rhythm_weight=1.0)
+        ValueMixture(trees="tweedie", simple_weight=1.0)
     with pytest.raises(ValidationError, match="sigma belongs to the lognormal"):
         ValueMixture(trees="tweedie", sigma=1.0)
     with pytest.raises(ValueError, match="needs rhythm_value"):
-        expected(ValueMixture(trees="two_part", rhythm_weight=0.5), SAID)
+        expected(ValueMixture(trees="two_part", simple_weight=0.5), SAID)

@@ -19,12 +19,15 @@ from training.fit_value import FittedValue, correction, fit_range, fit_value
 from training.metrics import normalised_gini, total_ratio
 from training.snapshots import fit_population, take
 from training.targets import targets
-from training.value_choice import rhythm_value
+from training.value_choice import SimpleForecast, column_of
 
 
 @pytest.fixture(scope="module")
 def rows() -> pl.DataFrame:
     return snapshots(2000)
+
+
+SIMPLE = SimpleForecast("rhythm_value")
 
 
 @pytest.fixture(scope="module")
@@ -34,14 +37,14 @@ def known(rows: pl.DataFrame) -> Design:
 
 @pytest.fixture(scope="module")
 def fitted(rows: pl.DataFrame, known: Design) -> FittedValue:
-    return fit_value(rows, PLAN, known, HORIZON, rhythm=True)
+    return fit_value(rows, PLAN, known, HORIZON, simple=SIMPLE)
 
 
 def said(fitted: FittedValue, known: Design, rows: pl.DataFrame) -> dict[str, np.ndarray]:
     matrix = known.matrix(rows)
     found = {name: Booster.from_text(text).predict(matrix) for name, text in fitted.texts.items()}
     low, high = value_range(found["low"], found["high"], fitted.range)
-    worth = expected(fitted.mixture, found, rhythm_value(matrix, known.names))
+    worth = expected(fitted.mixture, found, column_of(matrix, known.names, "rhythm_value"))
     return {"expected": worth, "bottom": low, "top": high, "zero": begins_at_zero(found["low"])}
 
 
@@ -104,14 +107,14 @@ def test_the_latest_season_weighs_most(fitted: FittedValue, known: Design, rows:
 def test_without_a_later_period_fold_one_corrects_and_fold_zero_is_never_seen(rows: pl.DataFrame) -> None:
     known, zero = Design(COLUMNS), pl.col("fold") == 0
     spoilt = rows.with_columns(value=pl.when(zero).then(pl.lit(1e6)).otherwise("value"))
-    first, second = (fit_value(frame, SHORT, known, HORIZON, rhythm=False) for frame in (rows, spoilt))
+    first, second = (fit_value(frame, SHORT, known, HORIZON, simple=None) for frame in (rows, spoilt))
     assert first == second
     assert first.mixture.kind == "two_part"
     assert first.range.high != 0
 
 
 def test_few_rows_are_corrected_together() -> None:
-    few = fit_value(snapshots(60), PLAN, Design(COLUMNS), HORIZON, rhythm=False)
+    few = fit_value(snapshots(60), PLAN, Design(COLUMNS), HORIZON, simple=None)
     assert np.isfinite([few.range.low, few.range.high, few.range.high_from_zero]).all()
 
 
@@ -133,7 +136,7 @@ def test_a_wholesaler_of_gifts_in_a_season_that_no_window_had_seen() -> None:
     aims = targets(past, as_of, settings)
     assert aims.value is not None
     taken = take(past, aims, fit_population(past, aims.value.calibration, aims.definition, settings), settings)
-    fitted = fit_value(taken.rows, aims.value, Design(taken.columns), 90, rhythm=False)
+    fitted = fit_value(taken.rows, aims.value, Design(taken.columns), 90, simple=None)
     test = taken.rows.filter((pl.col("as_of") == aims.value.test) & pl.col("at_stake"))
     found, actual = said(fitted, Design(taken.columns), test), test["value"].to_numpy()
     assert normalised_gini(actual, found["expected"]) > 0.75

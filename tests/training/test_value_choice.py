@@ -11,12 +11,15 @@ from training.bootstrap import Interval
 from training.intervals import Judged
 from training.metrics import normalised_gini, total_ratio
 from training.split import Plan
-from training.value_choice import PREFERRED, Choice, candidates, choose, surely_behind
+from training.value_choice import PREFERRED, Choice, SimpleForecast, candidates, choose, surely_behind
 
 
 @pytest.fixture(scope="module")
 def rows() -> pl.DataFrame:
     return snapshots()
+
+
+SIMPLE = SimpleForecast("rhythm_value")
 
 
 @pytest.fixture(scope="module")
@@ -26,17 +29,17 @@ def known(rows: pl.DataFrame) -> Design:
 
 @pytest.fixture(scope="module")
 def choice(rows: pl.DataFrame, known: Design) -> Choice:
-    return choose(rows, PLAN, known, HORIZON, rhythm=True)
+    return choose(rows, PLAN, known, HORIZON, simple=SIMPLE)
 
 
 def test_the_test_period_cannot_sway_the_choice(rows: pl.DataFrame, known: Design, choice: Choice) -> None:
     """Whatever is realised after the latest training cut-off's window: the same choice, the same table."""
     spoilt = rows.with_columns(value=pl.when(pl.col("as_of") == PLAN.test).then(pl.lit(1e6)).otherwise("value"))
-    assert choice == choose(spoilt, PLAN, known, HORIZON, rhythm=True)
+    assert choice == choose(spoilt, PLAN, known, HORIZON, simple=SIMPLE)
 
 
 def test_the_first_by_preference_that_is_not_surely_behind_is_kept(choice: Choice) -> None:
-    assert [row.kind for row in choice.compared] == list(PREFERRED)
+    assert [row.kind for row in choice.compared] == [kind for kind in PREFERRED if kind != "run_rate"]
     assert [row.kind for row in choice.compared if row.kept] == [choice.kind]
     best = max(choice.compared, key=lambda row: row.gini.estimate or -1)
     assert best.behind is None
@@ -52,7 +55,7 @@ def test_the_table_is_that_of_the_candidates_at_the_latest_training_cut_off(
     judged = rows.filter(pl.col("as_of") == PLAN.calibration)
     earlier = rows.filter(pl.col("as_of") <= PLAN.calibration - HORIZON * DAY)
     inner = Plan(PLAN.calibration, PLAN.training[:3], later_period=True)
-    fitted = candidates(earlier, inner, known, ("two_part",), rhythm=True)
+    fitted = candidates(earlier, inner, known, ("two_part",), simple=SIMPLE)
     table = {row.kind: row for row in choice.compared}
     for kind in ("two_part", "bg_nbd"):
         said = fitted[kind].expected(known.matrix(judged), known.names)
@@ -66,7 +69,7 @@ def test_a_clearly_better_model_is_kept_though_it_is_not_simple(rows: pl.DataFra
     half = pl.col("customer_id").str.slice(1).cast(pl.Int64) % 2
     told = rows.with_columns(told=half.cast(pl.Float64), value=pl.when(half == 1).then("value").otherwise(0.0))
     columns = (*COLUMNS, COLUMNS[0].model_copy(update={"name": "told"}))
-    choice = choose(told, PLAN, Design(columns, design(rows).rhythm), HORIZON, rhythm=True)
+    choice = choose(told, PLAN, Design(columns, design(rows).rhythm), HORIZON, simple=SIMPLE)
     assert choice.kind == "tweedie"
     table = {row.kind: row.behind for row in choice.compared}
     assert surely_behind_by_table(table["bg_nbd"])
@@ -74,7 +77,7 @@ def test_a_clearly_better_model_is_kept_though_it_is_not_simple(rows: pl.DataFra
 
 
 def test_the_blend_is_the_mean_of_trees_and_rhythm(rows: pl.DataFrame, known: Design) -> None:
-    fitted = candidates(rows, PLAN, known, ("two_part",), rhythm=True)
+    fitted = candidates(rows, PLAN, known, ("two_part",), simple=SIMPLE)
     matrix = known.matrix(rows.head(50))
     one, other, both = (fitted[k].expected(matrix, known.names) for k in ("two_part", "bg_nbd", "blend"))
     np.testing.assert_allclose(both, (one + other) / 2)
@@ -84,10 +87,23 @@ def surely_behind_by_table(behind: Interval | None) -> bool:
     return behind is not None and behind.low is not None and behind.low > 0
 
 
+def test_a_subscription_paid_on_may_be_all_it_takes(rows: pl.DataFrame) -> None:
+    """Value is what is paid a month times the months of the horizon: trees can only come near."""
+    paid = pl.col("rfm_amount_mean").fill_null(0.0)
+    told = rows.with_columns(subscription_amount=paid, value=3.0 * paid)
+    columns = (*COLUMNS, COLUMNS[0].model_copy(update={"name": "subscription_amount"}))
+    choice = choose(told, PLAN, Design(columns), HORIZON, SimpleForecast("subscription_amount", 3.0))
+    assert [row.kind for row in choice.compared][:2] == ["blend", "run_rate"]
+    assert choice.kind in ("blend", "run_rate")
+    alone = candidates(told, PLAN, Design(columns), (), SimpleForecast("subscription_amount", 3.0))["run_rate"]
+    matrix = Design(columns).matrix(told)
+    np.testing.assert_allclose(alone.expected(matrix, Design(columns).names), told["value"], rtol=1e-6)
+
+
 def test_without_the_same_money_the_rhythm_is_no_candidate(rows: pl.DataFrame, known: Design) -> None:
-    kinds = [row.kind for row in choose(rows, PLAN, known, HORIZON, rhythm=False).compared]
+    kinds = [row.kind for row in choose(rows, PLAN, known, HORIZON, simple=None).compared]
     assert kinds == ["tweedie", "two_part", "ziln"]
-    plain = choose(rows, PLAN, Design(COLUMNS), HORIZON, rhythm=True)
+    plain = choose(rows, PLAN, Design(COLUMNS), HORIZON, simple=SIMPLE)
     assert [row.kind for row in plain.compared] == ["tweedie", "two_part", "ziln"]
 
 
@@ -98,7 +114,7 @@ def test_without_the_same_money_the_rhythm_is_no_candidate(rows: pl.DataFrame, k
 def test_where_nothing_can_be_compared(
     rows: pl.DataFrame, known: Design, plan: Plan, horizon: int, value: float, why: str
 ) -> None:
-    choice = choose(rows.with_columns(value=pl.col("value") * value), plan, known, horizon, rhythm=True)
+    choice = choose(rows.with_columns(value=pl.col("value") * value), plan, known, horizon, simple=SIMPLE)
     assert (choice.kind, choice.trees, choice.compared) == ("two_part", ("two_part",), ())
     assert f"two_part: {why}" in choice.why
 
