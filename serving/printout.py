@@ -13,7 +13,7 @@ from monitoring.pipeline import MonitorReport
 from serving.score import NO_MODEL
 from serving.terminal import money
 from training.candidate import Candidate
-from training.printout import churn_table, four_way_table, range_table, value_table
+from training.printout import HEADLINES, churn_table, four_way_table, range_table, value_table
 from training.registry import Version
 
 
@@ -31,8 +31,8 @@ def trained(candidate: Candidate, version: Version) -> tuple[Any, ...]:
         "left_out": dict(candidate.snapshots.left_out),
         "warnings": candidate.targets.warnings,
     }
-    value = [value_table(candidate.value), range_table(candidate.value)] if candidate.value else []
-    churn = [churn_table(candidate.churn), four_way_table(candidate.churn)]
+    value = [value_table(candidate.value, HEADLINES), range_table(candidate.value)] if candidate.value else []
+    churn = [churn_table(candidate.churn, HEADLINES), four_way_table(candidate.churn)]
     return data, *churn, *value, *_notes(candidate), _verdict(version)
 
 

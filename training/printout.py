@@ -1,6 +1,6 @@
 """Evaluation reports as tables for the terminal: metric by metric, the model first, what it has to beat below it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from rich import box
 from rich.table import Table
@@ -32,18 +32,22 @@ VALUE_ROWS = {
 }
 
 
-def churn_table(report: ChurnReport) -> Table:
+HEADLINES = ("roc_auc", "calibration_error", "normalised_gini", "total_ratio")
+"""What a terminal has room for; the card and the record hold all."""
+
+
+def churn_table(report: ChurnReport, metrics: Collection[str] = tuple(CHURN_ROWS)) -> Table:
     """A section a metric, a row a score: the number, its interval, and how far the model is above it for sure."""
     title = f"Churn: {report.churners:,} churners among {report.rows:,} rows of {report.customers:,} customers"
     table = _table(title, _tested_on(report), ["metric", "", *_HEADINGS])
-    return _filled(table, {_MODEL: report.model, **report.baselines}, CHURN_ROWS, "")
+    return _filled(table, {_MODEL: report.model, **report.baselines}, _named(CHURN_ROWS, metrics), "")
 
 
-def value_table(report: ValueReport) -> Table:
+def value_table(report: ValueReport, metrics: Collection[str] = tuple(VALUE_ROWS)) -> Table:
     """A section a metric, a row a prediction: the number, its interval, and how far the model is above it for sure."""
     title = f"Value: {report.rows:,} rows of {report.customers:,} customers"
     table = _table(title, _tested_on(report), ["metric", "", *_HEADINGS])
-    return _filled(table, {_MODEL: report.model, **report.baselines}, VALUE_ROWS, _unit(report))
+    return _filled(table, {_MODEL: report.model, **report.baselines}, _named(VALUE_ROWS, metrics), _unit(report))
 
 
 def decile_table(report: ValueReport) -> Table:
@@ -94,13 +98,12 @@ def cutoff_table(report: ChurnReport) -> Table:
 
 def four_way_table(report: ChurnReport) -> Table:
     """Where is it good? Customers and periods that the model has seen, and those that it has not."""
-    headings = ["rows", "number", "churned", "ROC AUC", _INTERVAL, "calibration error", "value: Gini"]
+    headings = ["customers, period", "rows", "AUC", _INTERVAL, "off by", "Gini"]
     table = _table("Seen and unseen customers and periods", _tested_on(report), headings)
     for each in report.four_way:
         gini = each.normalised_gini.estimate if each.normalised_gini else None
         error = number(each.calibration_error.estimate, 3)
-        rate = number(each.churners / each.rows, 3)
-        table.add_row(each.name, f"{each.rows:,}", rate, *_cells(each.roc_auc, 3), error, number(gini, 3))
+        table.add_row(each.name, f"{each.rows:,}", *_cells(each.roc_auc, 3), error, number(gini, 3))
     return table
 
 
@@ -116,6 +119,10 @@ def span(interval: Interval | None, digits: int, sign: str = "") -> str:
     if interval.low is None:
         return UNKNOWN
     return f"{number(interval.low, digits, sign)} to {number(interval.high, digits, sign)}"
+
+
+def _named(rows: Mapping[str, tuple[str, int]], metrics: Collection[str]) -> dict[str, tuple[str, int]]:
+    return {metric: words for metric, words in rows.items() if metric in metrics}
 
 
 def _filled(

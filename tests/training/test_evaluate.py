@@ -262,11 +262,7 @@ def test_cutoff_and_four_way_tables():
     first, gap = report.by_cutoff[0], report.by_cutoff[0].differences[RECENCY]
     assert words_of(text, "2011-01-01")[:3] == ["200", f"{first.churners / 200:.3f}", f"{first.roc_auc.estimate:.3f}"]
     assert f"{gap.low:+.3f} to {gap.high:+.3f}" in words_of(text, "2011-01-01")
-    assert words_of(shown(printout.four_way_table(report)), "new customers, later period")[:3] == [
-        "40",
-        "0.250",
-        "0.700",
-    ]
+    assert words_of(shown(printout.four_way_table(report)), "new customers, later period")[:2] == ["40", "0.700"]
 
 
 def test_value_and_decile_tables_name_the_unit():
