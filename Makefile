@@ -22,8 +22,9 @@ demo: .venv/ready
 	  echo "LightGBM needs the system library libgomp1: install it with 'apt-get install libgomp1' (Debian, Ubuntu)" >&2; exit 2; }
 	$(BIN)/remora demo
 
+# one thread a worker: two workers on two cores would otherwise wait for each other's threads
 test: check
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: .venv/ready
 	$(BIN)/ruff check .
