@@ -1,6 +1,7 @@
 """A linear predictor of log-odds: transformed columns, standardised, weighted and added up."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import cached_property
 from typing import Final, Literal, Self
 
 import numpy as np
@@ -46,34 +47,49 @@ class Linear(Part):
 
         Raises LinearError naming the columns that are missing.
         """
-        total = np.full(len(matrix), self.intercept)
-        for _, term in self._terms(matrix, names):
-            total = total + term
-        return total
+        terms = self._terms(matrix, self._places(names))
+        started = np.column_stack([np.full(len(matrix), self.intercept), terms])
+        return np.asarray(np.cumsum(started, axis=1)[:, -1])  # one after the other: no order of sums to depend on
 
     def contributions(self, matrix: Matrix, names: Sequence[str]) -> tuple[Vector, float]:
         """(n, f) parts, 0 where a column is not read, and the base: parts.sum(axis=1) + base = `predict_raw`."""
-        parts = np.zeros(matrix.shape)
-        for place, term in self._terms(matrix, names):
-            parts[:, place] = term
+        parts, places = np.zeros(matrix.shape), self._places(names)
+        parts[:, places] = self._terms(matrix, places)
         return parts, self.intercept
 
-    def _terms(self, matrix: Matrix, names: Sequence[str]) -> Iterator[tuple[int, Vector]]:
-        """(place in the matrix, what the column adds, (n,)) of each column."""
-        if missing := [name for name in self.columns if name not in names]:
+    def _places(self, names: Sequence[str]) -> list[int]:
+        """Where the columns are among `names`."""
+        known = {name: place for place, name in enumerate(names)}
+        if missing := [name for name in self.columns if name not in known]:
             raise LinearError(
                 f"features: {', '.join(missing)} missing, which the model reads; "
                 "build the features with the version that trained the model"
             )
-        places = [list(names).index(name) for name in self.columns]
-        for place, how, *numbers in zip(places, self.transforms, self.centers, self.scales, self.weights, strict=True):
-            center, scale, weight = numbers
-            standardised = (transformed(matrix[:, place], how) - center) / scale
-            yield place, np.where(np.isnan(standardised), 0.0, weight * standardised)
+        return [known[name] for name in self.columns]
+
+    def _terms(self, matrix: Matrix, places: Sequence[int]) -> Vector:
+        """What each column adds, (n, k)."""
+        values = matrix[:, places].astype(np.float64)
+        for how, mine in self._alike.items():
+            values[:, mine] = transformed(values[:, mine], how)
+        centers, scales, weights = self._numbers
+        terms = weights * ((values - centers) / scales)
+        return np.where(np.isnan(terms), 0.0, terms)
+
+    @cached_property
+    def _numbers(self) -> tuple[Vector, Vector, Vector]:
+        return np.array(self.centers), np.array(self.scales), np.array(self.weights)
+
+    @cached_property
+    def _alike(self) -> dict[Transform, list[int]]:
+        """Transform → the columns that take it."""
+        return {
+            how: [k for k, own in enumerate(self.transforms) if own == how] for how in dict.fromkeys(self.transforms)
+        }
 
 
-def transformed(column: NDArray[np.float32], how: Transform) -> Vector:
-    """(n,) as a linear predictor takes it: log1p keeps the sign, logit stays finite, NaN stays NaN.
+def transformed(column: Matrix | Vector, how: Transform) -> Vector:
+    """Values as a linear predictor takes it: log1p keeps the sign, logit stays finite, NaN stays NaN.
 
     >>> transformed(np.array([-1.0, 0.0, 1.0], dtype=np.float32), "log1p").round(3).tolist()
     [-0.693, 0.0, 0.693]
