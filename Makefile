@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: help demo test check lint bench-speed bench-reasons bench-rules bench-quality bench-gate bench-ladder translations lock clean
+.PHONY: help demo test check lint bench-speed bench-reasons bench-rules bench-quality bench-gate bench-ladder translations lock sbom faults bench-serve clean
 
 help:
 	@echo "make demo           the whole product on a simulated company, in three minutes"
@@ -14,6 +14,9 @@ help:
 	@echo "make bench-rules    the documented rules: speed, and the score against what came of it"
 	@echo "make bench-reasons  how fast reasons are told"
 	@echo "make bench-speed    the table of speeds (long; needs 8 GiB)"
+	@echo "make bench-serve    the service: latency, throughput, start, memory (needs wrk)"
+	@echo "make faults         what goes wrong, on purpose: the whole table (an hour)"
+	@echo "make sbom           the software bill of materials (CycloneDX): sbom.cdx.json"
 	@echo "make translations   collect what people read, for the Chinese translation"
 	@echo "make lock           resolve the dependencies anew"
 
@@ -34,7 +37,6 @@ check: .venv/ready
 
 bench-speed: .venv/ready
 	PYTHONPATH=. $(BIN)/python tests/benchmarks/speed.py
-	PYTHONPATH=. $(BIN)/python tests/benchmarks/answering.py
 
 bench-reasons: .venv/ready
 	PYTHONPATH=. $(BIN)/python tests/benchmarks/reasons.py
@@ -73,6 +75,19 @@ translations: .venv/ready
 lock:
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --no-header --quiet --output-file requirements.lock
+	$(BIN)/uv pip compile serving/requirements.in --constraint requirements.lock --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet \
+	  --output-file serving/requirements.lock
+
+sbom: .venv/ready
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --output-reproducible \
+	  --spec-version 1.6 --output-format JSON --output-file sbom.cdx.json $(BIN)/python
+
+faults: .venv/ready
+	REMORA_FAULTS=full OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest tests/faults tests/serving/test_skew.py
+
+bench-serve: .venv/ready
+	PYTHONPATH=. $(BIN)/python tests/benchmarks/serve.py
 
 clean:
 	rm -rf .venv demo-company

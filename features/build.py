@@ -23,6 +23,15 @@ from features.subscription import subscription
 from features.support import support
 from features.usage import usage
 
+NOTHING = 1e-9
+"""A number of this size is what is left of a difference that is none."""
+
+DIGITS = 10
+"""That a number keeps: more than the models' floats of 32 bits hold, and cents up to a hundred million."""
+
+ASIDE = 1.0 + 1.3 * 10.0 ** -(DIGITS + 1)
+"""Halves of the last digit, such as means of two prices, lie on the edge of rounding; this moves them off it."""
+
 
 @dataclass(frozen=True)
 class Fitted:
@@ -152,6 +161,17 @@ def collected(frame: Frame | None) -> pl.DataFrame | None:
         return None
     native: pl.DataFrame = frame.collect(backend="polars").to_native()
     return native.with_columns(selectors.numeric().cast(pl.Float64))
+
+
+def steady(rows: pl.DataFrame) -> pl.DataFrame:
+    """Numbers at DIGITS significant digits: further ones depend on the order in which an engine happened to add up.
+
+    So does everything about what is smaller than NOTHING, its sign above all: it is 0.
+    """
+    numbers = selectors.float()
+    nothing = (numbers * 0.0).abs()  # null stays null
+    rounded = (numbers * ASIDE).round_sig_figs(DIGITS)
+    return rows.with_columns(pl.when(numbers.abs() >= NOTHING).then(rounded).otherwise(nothing))
 
 
 def _signed_up(known: Tables, undated: bool) -> pl.DataFrame:

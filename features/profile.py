@@ -1,9 +1,11 @@
 """Who the customer is. Most of it describes *today*, so only declared columns are safe to learn from."""
 
+import re
 from collections.abc import Collection
 
 import narwhals as nw
 
+from features.errors import RemoraError
 from features.point_in_time import Frame, Tables
 from features.sources import Customers
 from features.windows import days_since
@@ -13,12 +15,38 @@ RULES = ("industry_growth_rate", "size_fit", "employees")
 
 SERVICE = ("customer_id", "signed_up_at", "name")
 
+_PERSONAL = re.compile(
+    r"(^|_)(name|(first|last|full|sur|contact|company)_?name|e?_?mail|phone|telephone|mobile|fax|address|street|postcode|"
+    r"zip|iban|birthday|birth_?date|date_of_birth|dob|contact|contact_person|respondent|account_owner)($|_)",
+    re.IGNORECASE,
+)
+
+
+class PersonalColumnError(RemoraError):
+    """A column that says who somebody is, or how to reach them, was named as something to learn from."""
+
+
+def is_personal(column: str) -> bool:
+    """Whether a column, by its name, says who somebody is or how to reach them: such never become features.
+
+    >>> [is_personal(name) for name in ("email", "contact_phone", "industry", "mailing_days", "birthday")]
+    [True, True, False, False, True]
+    """
+    return _PERSONAL.search(column) is not None
+
 
 def profile(tables: Tables, as_of: int, static: Collection[str]) -> Frame | None:
     """The declared columns, those of the rules, and days since sign-up; None without customers.
 
     `static` names columns of `customers`; one row a customer, the first where a key stands twice.
     """
+    if personal := [name for name in static if is_personal(name)]:
+        raise PersonalColumnError(
+            *(
+                f"[profile] static: {name!r} says who a customer is; take it out, models learn nothing from it"
+                for name in personal
+            )
+        )
     if "customers" not in tables:
         return None
     rows = tables["customers"]
@@ -31,9 +59,9 @@ def profile(tables: Tables, as_of: int, static: Collection[str]) -> Frame | None
 
 
 def extras(tables: Tables) -> tuple[str, ...]:
-    """Columns of `customers` that describe the customer: all but the key, the name and the sign-up."""
+    """Columns of `customers` that describe the customer: all but the key, the sign-up and what is personal."""
     if "customers" not in tables:
         return ()
     present = tables["customers"].collect_schema().names()
     later = [name for name, column in Customers.columns().items() if column.kind == "time"]
-    return tuple(name for name in present if name not in (*SERVICE, *later))
+    return tuple(name for name in present if name not in (*SERVICE, *later) and not is_personal(name))

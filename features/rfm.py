@@ -29,6 +29,9 @@ BEFORE = ("n", "spent")
 YEAR_AGO = ("net",)
 """Those that are summed over the same season of the year before."""
 
+NO_MONEY = 1e-6
+"""What an order adds up to when all of it was given back; which side of 0 depends on the order of its lines."""
+
 ADDITIVE = {*TOTAL, *WINDOWED}
 """All that are summed."""
 
@@ -53,13 +56,15 @@ def orders(lines: Frame) -> Frame:
     if "order_id" not in present:
         return rows.select(columns)
     single = rows.filter(nw.col("order_id").is_null()).select(columns)
-    whole = added_up(
+    lines_added = added_up(
         rows.filter(~nw.col("order_id").is_null()),
         ["customer_id", "order_id"],
         [*measures],
         nw.col("t").min(),
         nw.col("until").max(),
     )
+    nothing = (nw.col("net") > -NO_MONEY) & (nw.col("net") < NO_MONEY)
+    whole = lines_added.with_columns(net=nw.when(~nothing).then(nw.col("net")).otherwise(0.0))
     return nw.concat([whole.select(columns), single])
 
 

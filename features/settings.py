@@ -11,6 +11,7 @@ from features.errors import RemoraError
 
 Definition = Literal["no_purchase", "cancelled", "inactive", "labelled"]
 ValueSource = Literal["transactions", "subscriptions", "both", "labels"]
+WebhookKind = Literal["alert.opened", "tier.changed"]
 
 
 class SettingsError(RemoraError):
@@ -100,6 +101,14 @@ class Action(Section):
     success_rate: float | None = Field(None, gt=0, le=1)
 
 
+class Api(Section):
+    """The service's door: `tenant` names the column of `customers` that says to whom a customer belongs."""
+
+    tenant: str | None = None
+    hosts: tuple[str, ...] = ()
+    per_minute: int = Field(60_000, ge=1)
+
+
 class RulesSection(Section):
     pack: Path | None = None
 
@@ -115,6 +124,47 @@ class TableMapping(BaseModel):
     def columns(self) -> dict[str, str]:
         """Contract column → column of the source."""
         return {name: str(column) for name, column in (self.__pydantic_extra__ or {}).items()}
+
+
+class ExportMap(BaseModel):
+    """`[export.maps.NAME]`: what is exported; every other key maps a field of ours to the name it has over there."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, str] = Field(init=False)
+    what: Literal["scores", "alerts"] = "scores"
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """Field of ours → its name over there."""
+        return dict(self.__pydantic_extra__)
+
+
+class Export(Section):
+    """What leaves for the CRM; `bom` makes Excel read CSV files as UTF-8."""
+
+    bom: bool = False
+    maps: dict[str, ExportMap] = {}
+
+
+class WebhookTarget(Section):
+    """`[webhooks.targets.NAME]`: who is told of what; `secret_env` names the variable that holds the signing secret.
+
+    Several secrets in it, separated by commas, all sign: that is how one is replaced. With `tenant` only events of its
+    customers.
+    """
+
+    url: str
+    secret_env: str
+    kinds: tuple[WebhookKind, ...] = ("alert.opened", "tier.changed")
+    tenant: str | None = None
+
+
+class Webhooks(Section):
+    """Who is told of events; `allow` names hosts and networks that may be told although private or not by https."""
+
+    source: str = "urn:remora"
+    allow: tuple[str, ...] = ()
+    targets: dict[str, WebhookTarget] = {}
 
 
 class Settings(BaseSettings):
@@ -137,6 +187,9 @@ class Settings(BaseSettings):
     fairness: Fairness = Fairness()
     action: Action = Action()
     rules: RulesSection = RulesSection()
+    api: Api = Api()
+    export: Export = Export()
+    webhooks: Webhooks = Webhooks()
     tables: dict[str, TableMapping] = {}
 
     @property

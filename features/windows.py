@@ -19,6 +19,12 @@ WINDOWS = (30, 90, 180, 365)
 YEAR, SEASON = 365, 90
 """Days: the season to come began a year ago, and lasts as long as the usual horizon."""
 
+NO_SPREAD = 1e-9
+"""Share of a sum of squares that is no variance: a spread of a thirty-thousandth of the usual size."""
+
+GAP_GRID, SQUARE_GRID = 1.5 * 2.0**16, 1.5 * 2.0**26
+"""A float this big counts in 2^-36 (a microsecond in days), or in 2^-26: see `on_grid`."""
+
 RHYTHM = ("n", "gaps", "gap", "gap_sq")
 """Additive columns of the rhythm: events, gaps between them, their sum (days) and sum of squares (days²)."""
 
@@ -40,16 +46,26 @@ def with_gaps(rows: Frame, moment: nw.Expr | None = None) -> Frame:
     """Adds the gap in days to the same customer's `moment` (default: t) before, its square, and `gaps`, 1 for a gap.
 
     The one sort of a family, and most of its cost: let `rows` carry no column that can be computed afterwards.
+    Gaps and squares lie on a grid: a spread takes the difference of their sums, and would show how these were added up.
     """
     # Whole microseconds are exact in a float until 2255, where float days drift. pandas fails to shift integers: it
     # looks up a null by label (Block.setitem of Int64 with a Series). Nulls come first, so a null breaks no gap.
     before = nw.col("moment").shift(1).over("customer_id", order_by="moment")
     return (
         rows.with_columns(moment=(nw.col("t") if moment is None else moment).cast(nw.Float64))
-        .with_columns(gap=(nw.col("moment") - before) / DAY)
+        .with_columns(gap=on_grid((nw.col("moment") - before) / DAY, GAP_GRID))
         .with_columns(gaps=ones("gap"), gap=nw.col("gap").fill_null(0.0))
-        .with_columns(gap_sq=nw.col("gap") * nw.col("gap"))
+        .with_columns(gap_sq=on_grid(nw.col("gap") * nw.col("gap"), SQUARE_GRID))
     )
+
+
+def on_grid(number: nw.Expr, big: float) -> nw.Expr:
+    """`number` (0 to a third of `big`) without the bits that `big` has no room for.
+
+    Multiples of the grid add up exactly, so in any order to the same, while their sum is below 4/3 of `big`: 350 years
+    of gaps, and squares (days²) over 31 years.
+    """
+    return number + big - big
 
 
 class Span(NamedTuple):
@@ -132,10 +148,14 @@ def trend(now: str, before: str) -> nw.Expr:
 
 
 def spread(count: str, total: str, squares: str) -> nw.Expr:
-    """Sample standard deviation from sums; null below two values."""
+    """Sample standard deviation from sums; null below two values.
+
+    Below NO_SPREAD of the squares it is 0: what is left there is the order in which an engine happened to add up.
+    """
     n = nw.col(count)
     squared = (nw.col(squares) - nw.col(total) * nw.col(total) / n) / (n - 1.0)
-    return nw.when(n > 1.0).then(nw.when(squared > 0.0).then(squared).otherwise(squared * 0.0).sqrt())
+    varies = squared > nw.col(squares) * NO_SPREAD
+    return nw.when(n > 1.0).then(nw.when(varies).then(squared).otherwise(n * 0.0).sqrt())
 
 
 def rhythm(prefix: str, as_of: int) -> list[nw.Expr]:

@@ -20,6 +20,7 @@ Vector = NDArray[np.float64]
 
 NORMAL: Final = 0
 RAW: Final = 1
+LEAF: Final = 2
 CONTRIB: Final = 3
 _DTYPES: Final = {np.dtype(np.float32): 0, np.dtype(np.float64): 1}
 _FLOAT32: Final = 0
@@ -85,7 +86,7 @@ class Booster:
     """One LightGBM model of one output. May be used by several threads at once.
 
     A damaged text can *abort the process* inside LightGBM: read only what a hash vouches for, after a trial in
-    a child process (`models.bundle.trial_load`).
+    a child process (`models.trial`).
     """
 
     def __init__(self, text: str) -> None:
@@ -96,6 +97,7 @@ class Booster:
         trees = ctypes.c_int()
         _call("LGBM_BoosterLoadModelFromString", text.encode(), ctypes.byref(trees), ctypes.byref(self._handle))
         self.num_features: int = self._count("LGBM_BoosterGetNumFeature")
+        self.num_trees: int = trees.value
         if (outputs := self._count("LGBM_BoosterGetNumClasses")) != 1:
             raise BoosterError(f"a model with {outputs} outputs; Remora uses models with one")
         for kind in (NORMAL, RAW, CONTRIB):
@@ -126,6 +128,10 @@ class Booster:
         """(n, f) → (n, f + 1): TreeSHAP on the raw scale, the expected value in the last column."""
         return self._predict(CONTRIB, matrix, threads).reshape(len(matrix), self.num_features + 1)
 
+    def leaves(self, matrix: Matrix) -> NDArray[np.int64]:
+        """(n, f) → (n, trees): the number of the leaf of each tree in which a row ends."""
+        return self._predict(LEAF, matrix, threads=1).reshape(len(matrix), self.num_trees).astype(np.int64)
+
     def predict_one(self, row: NDArray[np.float32]) -> float:
         """(f,) or (1, f) of float32 → what `predict` gives for it, set-up costs paid at load."""
         return float(self._fast[NORMAL](self._checked(row.reshape(1, -1)))[0])
@@ -152,8 +158,7 @@ class Booster:
 
     def _predict(self, kind: int, matrix: Matrix, threads: int) -> Vector:
         matrix = self._checked(matrix)
-        width = self.num_features + 1 if kind == CONTRIB else 1
-        out = np.empty(len(matrix) * width)
+        out = np.empty(len(matrix) * {CONTRIB: self.num_features + 1, LEAF: self.num_trees}.get(kind, 1))
         length = ctypes.c_int64()
         if len(matrix):
             _call(
@@ -200,5 +205,7 @@ class Booster:
 
 def _refuse_truncated(text: str) -> None:
     """The commonest damage, told without risking an abort."""
-    if not text.startswith("tree\n") or "\nend of trees" not in text:
-        raise BoosterError("not a whole LightGBM model: the text must begin with 'tree' and hold 'end of trees'")
+    if not text.startswith("tree\n") or "\nend of trees\n" not in text or "\nend of parameters" not in text:
+        raise BoosterError(
+            "not a whole LightGBM model: the text must begin with 'tree', hold 'end of trees' and 'end of parameters'"
+        )

@@ -7,31 +7,28 @@ pack.toml            the rule pack
 reference.parquet    a sample of the training features and predictions, for monitoring
 churn_curve.txt      LightGBM, log-odds of the event in an interval; absent where there is no curve
 card.md              the model card, where training wrote one
-golden.json          up to 20 rows of features with the predictions they must give
+golden.json          rows of features with the predictions they must give, see `models.golden`
 """
 
 import datetime as dt
 import json
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import polars as pl
 
-from features.errors import RemoraError
+from features.errors import raise_all
 from models.booster import Booster, BoosterError
 from models.churn_curve import CurveModel
 from models.churn_model import ChurnModel
 from models.consistent import retained
 from models.design import Cell, Design
+from models.golden import golden, golden_problem
 from models.manifest import (
     REMEDY,
     SCHEMA,
@@ -44,16 +41,18 @@ from models.manifest import (
 )
 from models.matrix import Float32
 from models.predicted import Float64, Predicted
+from models.tree_text import check_trees
 from models.value_model import expected
 from models.value_range import value_range
 
-__all__ = ["Bundle", "BundleError", "ManifestParts", "Predicted", "trial_load", "write_bundle"]
+if TYPE_CHECKING:
+    import polars as pl  # half of the time that a trial takes would go into its import
+
+__all__ = ["Bundle", "BundleError", "ManifestParts", "Predicted", "write_bundle"]
 
 CHURN: Final = "churn.txt"
 CARD: Final = "card.md"
 CURVE: Final = "churn_curve.txt"
-GOLDEN_ROWS: Final = 20
-_TRIAL_SECONDS: Final = 60
 
 
 @dataclass(frozen=True)
@@ -101,8 +100,10 @@ class Bundle:
         """The rule pack (TOML) that was fitted with these models."""
         return (self.folder / "pack.toml").read_text(encoding="utf-8")
 
-    def reference(self) -> pl.DataFrame:
+    def reference(self) -> "pl.DataFrame":
         """The sample of training features and predictions."""
+        import polars as pl
+
         return pl.read_parquet(self.folder / "reference.parquet")
 
     @cached_property
@@ -110,7 +111,7 @@ class Bundle:
         """How features become rows of the matrix."""
         return Design(self.manifest.features, self.manifest.rhythm)
 
-    def matrix(self, frame: pl.DataFrame) -> Float32:
+    def matrix(self, frame: "pl.DataFrame") -> Float32:
         """The matrix of `frame`, see `Design.matrix`; raises BundleError naming every column that does not fit."""
         return self.design.matrix(frame)
 
@@ -126,6 +127,8 @@ class Bundle:
         if part is None:
             return told
         said = {name: _run(booster, matrix, threads) for name, booster in self.value.items()}
+        if linear := part.mixture.linear:
+            said["linear"] = linear.predict_raw(matrix, self.design.names)
         worth = expected(part.mixture, said, self.design.column(matrix, part.mixture.column))
         low, high = value_range(said["low"], said["high"], part.range)
         return replace(
@@ -145,19 +148,33 @@ class Bundle:
 
     def check_golden(self) -> None:
         """Predict the golden rows; raises BundleError where a prediction differs from the one recorded."""
-        golden = json.loads((self.folder / "golden.json").read_text(encoding="utf-8"))
-        found = _as_lists(self.predict(self.rows(golden["rows"])))
-        for name, recorded in golden["expected"].items():
-            if not np.allclose(found.get(name, np.nan), recorded, rtol=1e-6, atol=1e-9):
-                raise BundleError(f"bundle {self.folder}: golden rows: {name} differs from what it was; {REMEDY}")
+        if problem := golden_problem(self):
+            raise BundleError(f"bundle {self.folder}: golden rows: {problem}; {REMEDY}")
+
+    def check_trees(self) -> None:
+        """Read the trees of every Booster; raises BundleError naming each file that is not sound."""
+        problems = []
+        for file in self.trees:
+            try:
+                check_trees((self.folder / file).read_text(encoding="utf-8"))
+            except BoosterError as error:
+                problems.append(f"bundle {self.folder}: {file}: {error}; {REMEDY}")
+        raise_all(BundleError, problems)
+
+    @cached_property
+    def trees(self) -> dict[str, Booster]:
+        """Every Booster, by the name of its file."""
+        named = {CHURN: self.churn.trees, CURVE: self.curve and self.curve.trees}
+        values = {value_file(name): booster for name, booster in self.value.items()}
+        return {name: booster for name, booster in named.items() if booster} | values
 
     def _check_widths(self) -> None:
         width = len(self.design.names)
-        wider = [(self.curve.trees, width + 1)] if self.curve else []
-        for booster, takes in [*((each, width) for each in (self.churn.trees, *self.value.values())), *wider]:
-            if booster and booster.num_features != takes:
+        for file, booster in self.trees.items():
+            takes = width + 1 if file == CURVE else width
+            if booster.num_features != takes:
                 raise BundleError(
-                    f"bundle {self.folder}: a model takes {booster.num_features} features, "
+                    f"bundle {self.folder}: {file} takes {booster.num_features} features, "
                     f"the manifest makes {takes}; {REMEDY}"
                 )
 
@@ -174,7 +191,7 @@ def write_bundle(
     churn: str | None,
     value: Mapping[str, str],
     pack: str,
-    reference: pl.DataFrame,
+    reference: "pl.DataFrame",
     created_at: dt.datetime,
     card: str = "",
     curve: str | None = None,
@@ -182,7 +199,7 @@ def write_bundle(
     """Write a bundle to `folder` (which must not exist) and return it loaded.
 
     `churn`, `curve` and `value` (name of `ValueMixture.boosters` → text) are LightGBM models. `reference` holds all
-    features and may hold more; its first 20 rows become the golden rows. The folder appears whole or not at all: it is
+    features and may hold more; some of its rows become the golden rows. The folder appears whole or not at all: it is
     written beside and renamed.
     """
     if set(value) != set(_value_names(parts)) or _odd(churn, curve, parts):
@@ -222,57 +239,17 @@ def _texts(churn: str | None, value: Mapping[str, str], pack: str, more: Mapping
 
 
 def _fill(
-    folder: Path, parts: ManifestParts, created_at: dt.datetime, reference: pl.DataFrame, texts: dict[str, str]
+    folder: Path, parts: ManifestParts, created_at: dt.datetime, reference: "pl.DataFrame", texts: dict[str, str]
 ) -> None:
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     reference.write_parquet(folder / "reference.parquet")
     draft = Manifest(**parts.model_dump(), schema=SCHEMA, id="", created_at=created_at, sha256={})
-    _write_json(folder / "golden.json", _golden(Bundle._read(folder, draft), reference.head(GOLDEN_ROWS)))
+    bundle = Bundle._read(folder, draft)
+    bundle.check_trees()
+    told = json.dumps(golden(bundle, reference), allow_nan=False)
+    (folder / "golden.json").write_text(told + "\n", encoding="utf-8")
     hashes = {file.name: sha256(file) for file in sorted(folder.iterdir())}
     draft = draft.model_copy(update={"sha256": hashes})
     whole = Manifest.model_validate_json(draft.to_json()).with_id()  # the id of what a reader will see
     (folder / "manifest.json").write_text(whole.to_json(), encoding="utf-8")
-
-
-def _golden(bundle: Bundle, frame: pl.DataFrame) -> dict[str, Any]:
-    """Rows of features as plain values, and what the bundle predicts for them."""
-    predicted = bundle.predict(bundle.matrix(frame))
-    numbers = [pl.col(c.name).cast(pl.Float64).fill_nan(None) for c in bundle.manifest.features if c.kind == "number"]
-    rows = frame.with_columns(numbers).select(bundle.manifest.names).to_dicts()
-    return {"rows": rows, "expected": _as_lists(predicted)}
-
-
-def _as_lists(predicted: Predicted) -> dict[str, list[float]]:
-    arrays = {field.name: getattr(predicted, field.name) for field in fields(predicted)}
-    return {name: array.tolist() for name, array in arrays.items() if array is not None}
-
-
-def trial_load(folder: Path) -> None:
-    """Load `folder` and predict its golden rows in a child process, which a damaged model may abort.
-
-    Raises BundleError when the child does not come back well.
-    """
-    code = "import sys, pathlib; from models.bundle import _trial; _trial(pathlib.Path(sys.argv[1]))"
-    home = str(Path(__file__).parents[1])
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")]))}
-    command = [sys.executable, "-c", code, str(folder)]
-    try:
-        child = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_TRIAL_SECONDS)
-    except subprocess.TimeoutExpired:
-        raise BundleError(f"bundle {folder}: its trial took over {_TRIAL_SECONDS} s; {REMEDY}") from None
-    if child.returncode != 0:
-        how = f"killed by signal {-child.returncode}" if child.returncode < 0 else child.stderr.strip()
-        raise BundleError(f"bundle {folder}: its trial in a child process failed: {how}; {REMEDY}")
-
-
-def _trial(folder: Path) -> None:
-    """What the child does."""
-    try:
-        Bundle.load(folder).check_golden()
-    except RemoraError as error:
-        sys.exit(str(error))
-
-
-def _write_json(file: Path, content: Any) -> None:
-    file.write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")

@@ -3,15 +3,17 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from models.derived import Rhythm, derived, derived_names
 from models.manifest import FeatureColumn
 from models.matrix import Float32, to_matrix
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Cell = float | str | bool | None
 
@@ -43,31 +45,32 @@ class Design:
         """(n, f + k) → the column `name`, (n,); None where there is none."""
         return matrix[:, self.names.index(name)].astype(np.float64) if name in self.names else None
 
-    def matrix(self, frame: pl.DataFrame) -> Float32:
+    def matrix(self, frame: "pl.DataFrame") -> Float32:
         """(n, f + k) float32, whatever the order of `frame`; extra columns are left out.
 
         Nulls and unknown categories become NaN. Raises BundleError naming every column that is missing or of the
         wrong kind.
         """
-        return self._with_derived(to_matrix(frame, self.columns))
+        return self.completed(to_matrix(frame, self.columns))
 
     def rows(self, customers: Sequence[Mapping[str, Cell]]) -> Float32:
         """The same from mappings of feature to value, for the few customers of one request. All names must be there."""
-        out = np.empty((len(customers), len(self._codes)), dtype=np.float32)
+        out = np.empty((len(customers), len(self.codes)), dtype=np.float32)
         for i, values in enumerate(customers):
-            for j, (name, codes) in enumerate(self._codes):
+            for j, (name, codes) in enumerate(self.codes):
                 value = values[name]
                 out[i, j] = np.nan if value is None else value if codes is None else codes.get(value, np.nan)
-        return self._with_derived(out)
+        return self.completed(out)
 
-    def _with_derived(self, given: Float32) -> Float32:
+    def completed(self, given: Float32) -> Float32:
+        """(n, f) of the given columns → (n, f + k), with those derived from them."""
         if self.rhythm is None:
             return given
         added = derived(self.rhythm, given, [column.name for column in self.columns])
         return np.ascontiguousarray(np.hstack([given, added]))
 
     @cached_property
-    def _codes(self) -> list[tuple[str, dict[Any, int] | None]]:
+    def codes(self) -> list[tuple[str, dict[Any, int] | None]]:
         """Per feature its name, and for a category the code of each level."""
         return [
             (c.name, {level: i for i, level in enumerate(c.levels)} if c.kind == "category" else None)

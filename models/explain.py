@@ -43,6 +43,9 @@ def value_contributions(bundle: Bundle, matrix: Float32, threads: int = 0) -> Co
     mixture, design = bundle.manifest.value.mixture, bundle.design
     needed = BOOSTERS[mixture.trees] if mixture.trees else ()
     said = {name: _of(bundle.value[name], design.names, matrix, threads) for name in needed}
+    if mixture.linear:
+        parts, base = mixture.linear.contributions(matrix, design.names)
+        said["linear"] = Contributions(design.names, parts, np.full(len(parts), base))
     average = float(normals_of(bundle).get(mixture.column, 1.0)) * mixture.factor
     return value_parts(mixture, design.names, said, design.column(matrix, mixture.column), average)
 

@@ -3,6 +3,7 @@
 import datetime as dt
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
@@ -17,8 +18,12 @@ from models.part import Part
 from models.value_model import ValueMixture
 from models.value_range import ValueRange
 
-SCHEMA: Final = 2
+SCHEMA: Final = 3
 """The layout this version reads and writes."""
+NAME: Final = re.compile(r"\w[\w.+-]*")
+"""What a bundle's folder may be called."""
+ID: Final = re.compile(r"\d{4}-\d{2}-\d{2}\.[0-9a-f]{8}")
+"""A folder of such a name holds the bundle of this id and no other: what was put there later is refused."""
 REMEDY: Final = "promote the version again, or train a new one"
 
 
@@ -78,12 +83,17 @@ class ManifestParts(Part):
 
 
 class Manifest(ManifestParts):
-    """The whole of `manifest.json`. `id` is the training date and a hash of all but `id` and `created_at`."""
+    """The whole of `manifest.json`.
 
-    schema_version: Literal[2] = Field(SCHEMA, alias="schema")
+    `id` is the training date and a hash of what the models are: the same training gives the same id. `seal` is the
+    sha256 of everything else in the file.
+    """
+
+    schema_version: Literal[3] = Field(SCHEMA, alias="schema")
     id: str
     created_at: dt.datetime = Field(strict=False)
     sha256: dict[str, str]
+    seal: str = ""
 
     @property
     def names(self) -> list[str]:
@@ -92,13 +102,20 @@ class Manifest(ManifestParts):
 
     def content_id(self) -> str:
         """The id that belongs to this content."""
-        content = self.model_dump(mode="json", by_alias=True, exclude={"id", "created_at"})
-        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-        return f"{self.as_of:%Y-%m-%d}.{digest[:8]}"
+        return f"{self.as_of:%Y-%m-%d}.{self._digest('id', 'created_at', 'seal')[:8]}"
 
     def with_id(self) -> "Manifest":
-        """The same, named by its content."""
-        return self.model_copy(update={"id": self.content_id()})
+        """The same, named by its content and sealed."""
+        named = self.model_copy(update={"id": self.content_id()})
+        return named.model_copy(update={"seal": named._digest("seal")})
+
+    def is_as_written(self) -> bool:
+        """Whether id and seal are those of this content."""
+        return self == self.with_id()
+
+    def _digest(self, *without: str) -> str:
+        content = self.model_dump(mode="json", by_alias=True, exclude=set(without))
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def to_json(self) -> str:
         """The text of `manifest.json`."""
@@ -106,7 +123,11 @@ class Manifest(ManifestParts):
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of `folder`; raises BundleError when it is absent, of another schema, or changed since."""
+    """The manifest of `folder`; raises BundleError when it is absent, of another schema, or changed since.
+
+    Where the folder is named by an id, as promotion names it, the id must be this manifest's: a manifest that was
+    rewritten to vouch for other content is then refused, however well it vouches.
+    """
     file = folder / "manifest.json"
     try:
         text = file.read_text(encoding="utf-8")
@@ -126,8 +147,10 @@ def _validated(folder: Path, text: str) -> Manifest:
     except ValidationError as error:
         places = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise BundleError(*(f"bundle {folder}: manifest.json: {place}; {REMEDY}" for place in places)) from None
-    if manifest.id != manifest.content_id():
+    if not manifest.is_as_written():
         raise BundleError(f"bundle {folder}: manifest.json was changed after it was written; {REMEDY}")
+    if ID.fullmatch(folder.name) and folder.name != manifest.id:
+        raise BundleError(f"bundle {folder}: holds another bundle, {manifest.id}; {REMEDY}")
     return manifest
 
 

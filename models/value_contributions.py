@@ -22,20 +22,23 @@ def value_parts(
     """On ln(expected value): base + parts.sum(axis=1) is the logarithm of `value_model.expected`.
 
     `names`: the columns of the matrix. `said`: Booster name → its contributions on the raw scale (log-odds of any,
-    logarithm of the amount), those of `value_model.BOOSTERS`. `column` (n,), that of the simple forecast, and the
-    `average` of the forecast over customers, in money, are needed where it has a weight; what it says is all the part
-    of that column.
+    logarithm of the amount), those of `value_model.BOOSTERS`, and `linear` → those of the log-linear member where there
+    is one. `column` (n,), that of the simple forecast, and the `average` of the forecast over customers, in money, are
+    needed where it has a weight; what it says is all the part of that column.
 
-    The chance of any value is taken to its own logarithm by the rescale rule, and an average of trees and simple
-    forecast is split by LMDI, both without a remainder. Raises ValueError where `column` is wanting.
+    The chance of any value is taken to its own logarithm by the rescale rule, and an average of members is split by
+    LMDI, both without a remainder. Raises ValueError where `column` is wanting.
     """
     logs, weights = [], []
     if model.trees is not None:
         logs.append(_of_trees(model, said))
-        weights.append(1 - model.simple_weight)
+        weights.append(model.trees_weight)
     if model.simple_weight:
         logs.append(_of_simple(names, names.index(model.column), simple_forecast(model, column), average))
         weights.append(model.simple_weight)
+    if model.linear:
+        logs.append(said["linear"])
+        weights.append(model.linear_weight)
     return mixed(weights, logs) if len(logs) > 1 else logs[0]
 
 

@@ -1,7 +1,7 @@
 """The value model as it is served: LightGBM Boosters, a simple forecast, or an average of both.
 
 The simple forecast is one column: the spend that BG/NBD with Gamma-Gamma expects or, for subscriptions, what is paid
-now, carried on.
+now, carried on. A third member of the average may be a log-linear regression, exp(linear).
 
 | trees    | Boosters      | expected value                                                                   |
 |----------|---------------|----------------------------------------------------------------------------------|
@@ -22,11 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from models.linear import Linear
 from models.part import Part
 
 Float64 = NDArray[np.float64]
 Trees = Literal["tweedie", "two_part", "ziln"]
-Kind = Literal["bg_nbd", "run_rate", "tweedie", "two_part", "ziln", "blend"]
+Kind = Literal["bg_nbd", "run_rate", "tweedie", "two_part", "ziln", "blend", "mean"]
 
 BOOSTERS: Final[Mapping[Trees, tuple[str, ...]]] = {
     "tweedie": ("amount",),
@@ -45,26 +46,42 @@ _LARGEST_LOG: Final = 60.0  # e^60 = 10^26: no currency has such an amount, and 
 
 
 class ValueMixture(Part):
-    """(1 − simple_weight) · trees + simple_weight · factor · column; `why` says in a sentence how it was chosen."""
+    """simple_weight · factor · column + linear_weight · exp(linear) + the rest of the weight · trees.
+
+    `why` says in a sentence how it was chosen.
+    """
 
     trees: Trees | None = "two_part"
     sigma: float = Field(0.0, ge=0)
     simple_weight: float = Field(0.0, ge=0, le=1)
     column: str = RHYTHM
     factor: float = Field(1.0, gt=0)
+    linear_weight: float = Field(0.0, ge=0, lt=1)
+    linear: Linear | None = None
     why: str = ""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if (self.trees is None) != (self.simple_weight == 1):
             raise ValueError("simple_weight is 1 exactly where there are no trees")
+        if (self.linear is None) != (self.linear_weight == 0):
+            raise ValueError("a linear predictor and its weight belong together")
+        if self.linear and self.trees_weight <= 0:
+            raise ValueError("a linear predictor needs trees beside it, and weights that leave them some")
         if self.sigma and self.trees != "ziln":
             raise ValueError("sigma belongs to the lognormal")
         return self
 
     @property
+    def trees_weight(self) -> float:
+        """What the other members leave."""
+        return 1 - self.simple_weight - self.linear_weight
+
+    @property
     def kind(self) -> Kind:
         """The name by which reports call it."""
+        if self.linear:
+            return "mean"
         if self.trees is None:
             return "bg_nbd" if self.column == RHYTHM else "run_rate"
         return "blend" if self.simple_weight else self.trees
@@ -78,12 +95,15 @@ class ValueMixture(Part):
 def expected(model: ValueMixture, said: Mapping[str, Float64], column: Float64 | None = None) -> Float64:
     """Expected value in money ≥ 0, shape (n,).
 
-    `said`: Booster name → `Booster.predict` (n,), those of `model.boosters` that `BOOSTERS` names; `column`
-    (n,), that of the simple forecast, needed where it has a weight; NaN, a customer who never bought, counts as 0.
+    `said`: Booster name → `Booster.predict` (n,), those of `model.boosters` that `BOOSTERS` names, and `linear` →
+    `Linear.predict_raw` (n,) where there is one; `column` (n,), that of the simple forecast, needed where it has a
+    weight; NaN, a customer who never bought, counts as 0.
     """
-    total = np.zeros(()) if model.trees is None else (1 - model.simple_weight) * _of_trees(model, said)
+    total = np.zeros(()) if model.trees is None else model.trees_weight * _of_trees(model, said)
     if model.simple_weight:
         total = total + model.simple_weight * simple_forecast(model, column)
+    if model.linear:
+        total = total + model.linear_weight * _exp(said["linear"])
     return np.maximum(total, 0.0)
 
 
@@ -99,6 +119,10 @@ def _of_trees(model: ValueMixture, said: Mapping[str, Float64]) -> Float64:
     if model.trees == "tweedie":
         return amount
     if model.trees == "ziln":
-        amount = np.exp(np.minimum(amount + model.sigma**2 / 2, _LARGEST_LOG))
+        amount = _exp(amount + model.sigma**2 / 2)
     product: Float64 = said["any"] * amount
     return product
+
+
+def _exp(logarithm: Float64) -> Float64:
+    return np.asarray(np.exp(np.minimum(logarithm, _LARGEST_LOG)))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from features.at_stake import TABLE_OF, definition_of
 from features.build import beginnings
 from features.clock import DAY, micros, moment
 from features.engines import Source
@@ -14,7 +15,7 @@ from features.settings import Definition, Settings
 from monitoring.findings import CutoffFinding, Outlook, Part
 from training.fit import training_counts
 from training.gate import TooFewChurners, require_churners
-from training.labels import TABLE_OF, churned, definition_of
+from training.labels import churned
 from training.split import Plan
 from training.targets import Targets, churn_plan, targets
 

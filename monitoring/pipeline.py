@@ -8,7 +8,8 @@ from typing import Literal
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
-from features.build import Fitted, build
+from features.at_stake import at_stake, definition_of
+from features.build import Fitted, build, steady
 from features.clock import DAY, micros, moment
 from features.engines import Source
 from features.point_in_time import known_at
@@ -17,8 +18,7 @@ from models.bundle import Bundle
 from monitoring.drift import DriftReport, drift
 from monitoring.realised import Realised, realised_accuracy
 from monitoring.report import write_report
-from training.labels import at_stake, churned, definition_of, realised_value, window_days
-from training.snapshots import steady
+from training.labels import churned, realised_value, window_days
 
 PREDICTIONS = ("churn_probability", "expected_value")
 

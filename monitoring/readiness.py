@@ -4,6 +4,7 @@ import datetime as dt
 import json
 
 from features.asof import EVENT_TABLES, default_as_of, last_event
+from features.at_stake import TABLE_OF
 from features.clock import day_after, micros, moment
 from features.engines import Source
 from features.errors import RemoraError
@@ -13,7 +14,6 @@ from monitoring.findings import Outlook, ProfileFinding, Readiness, TableFinding
 from monitoring.outlook import Prospect, prospect, value_question
 from monitoring.profile_columns import currencies, declared_leaks, missing_columns, profile_finding
 from monitoring.quality import Moments, customer_ids, table_finding
-from training.labels import TABLE_OF
 
 
 def readiness(source: Source, as_of: int | None, settings: Settings, now: dt.datetime) -> Readiness:

@@ -10,17 +10,19 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from features.clock import micros, moment
+from features.clock import micros, moment, now
 from features.language import Lang, translator
 from features.settings import load_settings
 from models.rules.conditions import alert_text, role_label
 from models.rules.deadlines import WorkCalendar, needs_notice, person_by
 from models.rules.pack import RulePack
+from serving.alert_page import Handled, as_plain, handled
 from serving.champion import promoted
+from serving.database import transaction
 from serving.explained import minute
 from serving.home import Home
+from serving.in_force import calendar_of, pack_of
 from serving.rule_log import dated
-from serving.ruling import calendar_of, pack_of
 from serving.store import mismatch, open_store, preferred
 
 People = Mapping[str, Mapping[str, Any]]
@@ -31,24 +33,37 @@ def alert_list(
     config: Path | None, rule: str | None, owner: str | None, customer: str | None, held_back: bool, limit: int,
     lang: Lang,
 ) -> tuple[Any, ...]:  # fmt: skip
-    """What `tell` takes: the episodes as data, and a table with what was held back."""
+    """What `tell` takes: the episodes as data, and a table with what was held back. What is put off is left out."""
     settings = load_settings(config)
     home = Home.of(settings)
     pack = pack_of(promoted(home), settings)
     with open_store(home.store) as store:
         states = ("held_back",) if held_back else ("open",)
-        found = store.log.episodes(states=states, rule=rule, owner=owner, customer=customer)
+        every = store.log.episodes(states=states, rule=rule, owner=owner, customer=customer)
+        with transaction(store.engine) as connection:
+            done = handled(connection, every["key"].to_list())
+        found = _in_sight(every, done)
         people = store.people(found["customer_id"].head(limit).to_list())
         as_of, waiting = store.log.held_back()
     calendar = calendar_of(pack, settings)
     data = {
         "as_of": moment(as_of).isoformat() if as_of is not None else None,
         "total": found.height,
-        "alerts": [_told(row, people, pack, calendar, lang) for row in found.head(limit).iter_rows(named=True)],
+        "snoozed": every.height - found.height,
+        "alerts": [
+            _told(row, people, pack, calendar, lang) | as_plain(done.get(row["key"], Handled()), now())
+            for row in found.head(limit).iter_rows(named=True)
+        ],
         "held_back": dict(waiting),
     }
     shown = _shown(found.head(limit), found.height, people, dict(waiting), pack, lang, calendar)
     return data, *shown
+
+
+def _in_sight(episodes: pl.DataFrame, done: Mapping[str, Handled]) -> pl.DataFrame:
+    at = now()
+    snoozed = [key for key, each in done.items() if each.is_snoozed(at)]
+    return episodes.filter(~pl.col("key").is_in(snoozed))
 
 
 def _told(row: dict[str, Any], people: People, pack: RulePack, calendar: WorkCalendar, lang: Lang) -> dict[str, Any]:

@@ -8,14 +8,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from features.errors import RemoraError
+from serving.audit_cli import audit_app
 from serving.backtest_cli import backtest
 from serving.errors import exit_code
+from serving.export_cli import export
+from serving.forget_cli import forget
+from serving.keys_cli import keys_app
 from serving.options import AsOf, Config, Data, Json, Language, Out
+from serving.promote_cli import promote, rollback
 from serving.rank_cli import rank
 from serving.report_cli import alerts, leads, report_app
 from serving.rules_cli import rules_app
+from serving.serve_cli import serve
 from serving.terminal import fail, steps, tell
 from serving.train_cli import train
+from serving.webhooks_cli import webhooks_app
 
 if TYPE_CHECKING:
     from features.engines import Source
@@ -33,11 +40,18 @@ app = typer.Typer(
 
 app.add_typer(rules_app)
 app.add_typer(report_app)
+for each in (keys_app, audit_app, webhooks_app):
+    app.add_typer(each)
 app.command()(train)
+app.command()(promote)
+app.command()(rollback)
 app.command()(backtest)
 app.command()(rank)
 app.command()(alerts)
 app.command()(leads)
+app.command()(serve)
+app.command()(export)
+app.command()(forget)
 
 
 def main() -> None:
@@ -109,11 +123,11 @@ def features(
     as_json: Json = False,
 ) -> None:
     """Write the features of every customer as of a date."""
+    from features.at_stake import definition_of
     from features.build import build
     from features.clock import micros
     from serving.errors import require_folder
     from serving.opening import date_of, opened
-    from training.labels import definition_of
     from training.snapshots import fit_population
 
     settings, source = opened(data, config)
@@ -128,25 +142,6 @@ def features(
 
 
 @app.command()
-def promote(
-    version: Annotated[str | None, typer.Argument(help="Version number; default: the newest.")] = None,
-    force: Annotated[str | None, typer.Option("--force", metavar="REASON", help="Promote although refused.")] = None,
-    config: Config = None,
-    as_json: Json = False,
-) -> None:
-    """The gate, then the champion alias and the serving bundle."""
-    from features.settings import load_settings
-    from training.promote import promote as crown
-
-    settings = load_settings(config)
-    with steps("promote"):
-        chosen = crown(settings.home, version, force)
-    told = {"version": chosen.number, "bundle": chosen.bundle_id, "passed": chosen.passed, "forced": force}
-    note = "" if chosen.passed else f", although refused: {'; '.join(chosen.refusals)} (forced: {force})"
-    tell(as_json, told, f"Version {chosen.number} ({chosen.bundle_id}) is the champion{note}.")
-
-
-@app.command()
 def score(
     data: Data,
     as_of: AsOf = None,
@@ -156,9 +151,9 @@ def score(
     as_json: Json = False,
 ) -> None:
     """Score every customer into the store and, if asked, a file."""
+    from serving.in_force import note_of
     from serving.opening import date_of, opened
     from serving.printout import scored
-    from serving.ruling import note_of
     from serving.score import run_score
 
     settings, source = opened(data, config)
@@ -181,31 +176,12 @@ def explain(
     from features.settings import load_settings
     from serving.explained import known_of, page
     from serving.home import Home
-    from serving.ruling import pack_of
+    from serving.in_force import pack_of
 
     settings = load_settings(config)
     with _store(settings) as store:
         known = known_of(store, customer, Home.of(settings))
     tell(as_json, known.data(), page(known, pack_of(_champion(settings), settings), lang, settings.company.zone))
-
-
-@app.command()
-def serve(
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000,
-    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
-    config: Config = None,
-    as_json: Json = False,
-) -> None:
-    """API and workbench on 127.0.0.1."""
-    from features.settings import load_settings
-    from serving.service import HOST
-    from serving.service import serve as run
-
-    url = f"http://{HOST}:{port}/"
-    tell(as_json, {"url": url, "workers": workers}, f"Serving on {url} (Ctrl+C ends it)")
-    sys.stdout.flush()
-
-    run(load_settings(config), port, workers)
 
 
 @app.command()
@@ -232,9 +208,9 @@ def run(data: Data, as_of: AsOf = None, config: Config = None, as_json: Json = F
     """The scheduled job: check, score, monitor. Exit code 3 when retraining is due."""
     from features.clock import micros, now
     from monitoring.readiness import readiness
+    from serving.in_force import note_of
     from serving.opening import date_of, opened
     from serving.printout import checked, monitored, scored
-    from serving.ruling import note_of
     from serving.score import run_score
 
     settings, source = opened(data, config)
@@ -260,7 +236,7 @@ def _store(settings: "Settings") -> "Store":
     from serving.home import Home
     from serving.store import open_store
 
-    return open_store(Home.of(settings).store)
+    return open_store(Home.of(settings).store, settings.webhooks.targets)
 
 
 def _champion(settings: "Settings") -> "Bundle | None":

@@ -45,15 +45,16 @@ class UtcTime(sa.types.TypeDecorator[dt.datetime]):
         return value and value.astimezone(dt.UTC)
 
 
-def connect(place: str | Path) -> sa.Engine:
+def connect(place: str | Path, wait_seconds: int = WAIT_SECONDS) -> sa.Engine:
     """Make an engine for a file (SQLite; its folder is made) or a URL (`sqlite:///…`, `postgresql://…`).
 
-    Nothing is opened yet. Raises StoreError for any other kind of place.
+    Nothing is opened yet. A writer waits `wait_seconds` for another one. Raises StoreError for any other kind of place.
     """
     url = _url(place)
     if url.get_backend_name() == "sqlite":
-        return _sqlite(url)
-    engine = sa.create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": WAIT_SECONDS})
+        return _sqlite(url, wait_seconds)
+    waits = {"connect_timeout": wait_seconds, "options": f"-c lock_timeout={wait_seconds}s"}
+    engine = sa.create_engine(url, pool_pre_ping=True, connect_args=waits)
     sa.event.listen(engine, "begin", _begin_postgres)
     return engine
 
@@ -92,14 +93,14 @@ def _url(place: str | Path) -> sa.URL:
     raise StoreError(f"store {url}: not a kind of store; name a file, or write postgresql://USER@HOST:PORT/DATABASE")
 
 
-def _sqlite(url: sa.URL) -> sa.Engine:
+def _sqlite(url: sa.URL, wait_seconds: int) -> sa.Engine:
     folder = Path(str(url.database)).parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"store {url.database}: {error.strerror}; set REMORA_HOME to a folder you may write") from None
     # Without isolation_level=None the driver begins when it sees fit, and DDL would not roll back.
-    engine = sa.create_engine(url, connect_args={"timeout": WAIT_SECONDS, "isolation_level": None})
+    engine = sa.create_engine(url, connect_args={"timeout": wait_seconds, "isolation_level": None})
     sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine

@@ -20,8 +20,8 @@ from monitoring.readiness import readiness
 from serving.accounts import rank_table
 from serving.champion import promoted
 from serving.home import Home
+from serving.in_force import note_of
 from serving.printout import monitored, scored, trained
-from serving.ruling import note_of
 from serving.score import run_score
 from serving.store import open_store
 from serving.terminal import steps
@@ -85,9 +85,9 @@ def _score(
     out: Console, source: Source, date: dt.datetime, bundle: Bundle, settings: Settings, file: Path
 ) -> tuple[dict[str, Any], pl.DataFrame]:
     """Scores and the ten accounts with the most value at risk; what was scored, and the store's history."""
-    with steps("score") as step, open_store(Home.of(settings).store) as store:
+    with steps("score") as step, open_store(Home.of(settings).store, settings.webhooks.targets) as store:
         scores = run_score(source, date, bundle, settings, store, file, False, step)
-        accounts, total, history = store.at_risk(10), store.count_at_risk(), store.history(date)
+        accounts, total, history = store.at_risk(limit=10).accounts, store.count_at_risk(), store.history(date)
         alerts = store.log.counts()
     data, words = scored(scores, file, alerts, note_of(bundle, settings))
     out.print(Rule("Who to call first?"), words, rank_table(accounts, total), sep="\n")

@@ -1,6 +1,7 @@
 """Every family of user errors and what a door answers to it: an exit code and an HTTP status, said once."""
 
 from pathlib import Path
+from typing import ClassVar, Final
 
 from features.errors import RemoraError
 from features.settings import Action
@@ -18,11 +19,20 @@ def require_folder(file: Path) -> None:
 
 
 class RequestError(RemoraError):
-    """A request that cannot be answered. `fields` says where each of `problems` lies (empty: the request itself)."""
+    """A request that cannot be answered. `fields` says where each of `problems` lies (empty: the request itself).
 
-    def __init__(self, *problems: str, fields: tuple[str, ...] = ()) -> None:
+    Every family has an HTTP status and a name that is stable, for programs to go by.
+    """
+
+    status: ClassVar[int] = 400
+    kind: ClassVar[str] = "invalid-request"
+    retry_after: float | None = None
+    """Seconds after which asking again makes sense."""
+
+    def __init__(self, *problems: str, fields: tuple[str, ...] = (), retry_after: float | None = None) -> None:
         super().__init__(*problems)
         self.fields = fields or ("",) * len(problems)
+        self.retry_after = retry_after
 
 
 class InvalidRequestError(RequestError):
@@ -44,28 +54,61 @@ def require_price(action: Action, name: str) -> None:
 class UnknownCustomerError(RequestError):
     """A customer who was never scored."""
 
+    status = 404
+    kind = "unknown-customer"
+
 
 class BodyTooLargeError(RequestError):
     """A body beyond the limit."""
+
+    status = 413
+    kind = "body-too-large"
 
 
 class NotJsonError(RequestError):
     """A body of another type than application/json."""
 
+    status = 415
+    kind = "not-json"
+
 
 class NotReadyError(RequestError):
     """There is no model to answer with, yet."""
 
+    status = 503
+    kind = "not-ready"
 
-EXIT_AND_STATUS: tuple[tuple[type[RemoraError], int, int], ...] = (
-    (InvalidRequestError, 2, 400),
-    (UnknownCustomerError, 2, 404),
-    (BodyTooLargeError, 2, 413),
-    (NotJsonError, 2, 415),
-    (NotReadyError, 2, 503),
-    (RemoraError, 2, 503),  # not the caller's doing: a store, bundle or setting that the operator has to mend
-)
-"""(family, exit code, HTTP status): the first family that an error belongs to counts."""
+
+class TooSlowError(RequestError):
+    """A body that did not arrive in time."""
+
+    status = 408
+    kind = "too-slow"
+
+
+class ForbiddenError(RequestError):
+    """The caller is known, and may not do this."""
+
+    status = 403
+    kind = "forbidden"
+
+
+class MisdirectedError(RequestError):
+    """A request that names another host than this service."""
+
+    status = 421
+    kind = "misdirected"
+
+
+class BusyError(RequestError):
+    """More is asked than can be answered now."""
+
+    status = 429
+    kind = "busy"
+
+
+EXIT_CODE: Final = 2
+"""What a command exits with when a user can mend what is wrong."""
 
 
 def exit_code(error: RemoraError) -> int:
@@ -74,13 +117,18 @@ def exit_code(error: RemoraError) -> int:
     >>> exit_code(RemoraError("table customers: column customer_id is missing"))
     2
     """
-    return next(code for family, code, _ in EXIT_AND_STATUS if isinstance(error, family))
+    return EXIT_CODE
 
 
 def http_status(error: RemoraError) -> int:
-    """What the API answers with.
+    """What the API answers with; 503 for what is not the caller's doing: a store or setting the operator has to mend.
 
-    >>> http_status(UnknownCustomerError("customer 7 was never scored"))
-    404
+    >>> http_status(UnknownCustomerError("customer 7 was never scored")), http_status(RemoraError("store: locked"))
+    (404, 503)
     """
-    return next(status for family, _, status in EXIT_AND_STATUS if isinstance(error, family))
+    return error.status if isinstance(error, RequestError) else 503
+
+
+def problem_kind(error: RemoraError) -> str:
+    """The stable name of what is wrong."""
+    return error.kind if isinstance(error, RequestError) else "unavailable"

@@ -1,5 +1,6 @@
 """From a request's features to the prediction of the output contract, with one bundle and its rule pack."""
 
+import datetime as dt
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -15,10 +16,11 @@ from models.explain import reasons
 from models.prediction import Reason
 from models.rules.composite import composite_score
 from models.rules.fitted import FittedComposite
-from models.rules.pack import load_pack
+from models.rules.pack import RulePack, load_pack
 from models.rules.tiers import band_starts, tier_playbook
 from serving.curves import Float64, curve_points
-from serving.schemas import Cell, PredictRequest, check_features
+from serving.layout import Layout
+from serving.schemas import PredictRequest
 
 UNPRICED: Final = Action()
 NUMBERS: Final = (
@@ -31,84 +33,105 @@ NOTHING_KNOWN: dict[str, Any] = {"composite_score": None, "composite_coverage": 
 class Predictor:
     """Answers requests with one bundle. Immutable; may be used by several threads at once.
 
-    `action` is what acting on a customer costs and saves. Raises PackError when the bundle's rule pack is not a valid
-    one, ActionError when `action` says half of what a profit needs.
+    `action` is what acting on a customer costs and saves; after `valid_days` an answer is out of date; `pack` is in
+    force in place of the bundle's. Raises
+    PackError when the bundle's rule pack is not a valid one, ActionError when `action` says half of what profit needs.
     """
 
-    def __init__(self, bundle: Bundle, action: Action = UNPRICED) -> None:
+    def __init__(
+        self, bundle: Bundle, action: Action = UNPRICED, valid_days: int = 30, pack: RulePack | None = None
+    ) -> None:
         self.bundle = bundle
         self.action, self._priced = action, is_priced(action)
-        self._basis = basis_of(bundle.manifest.churn.mixture)
-        self.pack = load_pack(bundle.folder / "pack.toml")
+        self._valid = dt.timedelta(days=valid_days)
+        self.pack = pack or load_pack(bundle.folder / "pack.toml")
         fitted = bundle.manifest.fitted.get("composite")
         self.composite = FittedComposite.from_dict(fitted) if fitted else None
         starts = band_starts(bundle.manifest.churn.base_rate, self.pack)
         steps = sorted((start, name) for name, start in starts.items())
         self._starts, self._bands = [start for start, _ in steps], [name for _, name in steps]
+        indicators = self.composite.indicators.values() if self.composite else ()
+        self._layout = Layout(bundle, frozenset(indicator.feature for indicator in indicators))
+
+    @property
+    def required(self) -> frozenset[str]:
+        """The features that may not be left out."""
+        return self._layout.required
 
     @property
     def model_version(self) -> str:
         """The bundle's id."""
         return self.bundle.id
 
-    @property
+    @cached_property
     def rules_version(self) -> str:
-        """The version under which the composite was fitted, else the pack's."""
-        return self.composite.rules_version if self.composite else self.pack.rules_version
+        """That of the pack in force."""
+        return self.pack.rules_version
 
-    @cached_property
-    def required(self) -> frozenset[str]:
-        """The features of the models."""
-        return frozenset(self.bundle.manifest.names)
-
-    @cached_property
-    def kinds(self) -> dict[str, str]:
-        """Every feature that may be given → "number" or "category": the models' and those of the composite score."""
-        indicators = self.composite.indicators.values() if self.composite else ()
-        extra = {indicator.feature: "number" for indicator in indicators}
-        return extra | {feature.name: feature.kind for feature in self.bundle.manifest.features}
-
-    def answer(self, request: PredictRequest) -> dict[str, Any]:
+    def answer(self, request: PredictRequest, now: dt.datetime) -> dict[str, Any]:
         """A `schemas.PredictResponse` as plain data. Raises InvalidRequestError naming each feature that is wrong."""
-        rows = check_features(request.customers, self.kinds, self.required, request.partial)
-        matrix = self.bundle.rows(rows)
+        given = [customer.features for customer in request.customers]
+        matrix, missing = self._layout.rows(given)
         numbers = self._numbers(self.bundle.predict(matrix, threads=1))
-        told = reasons(self.bundle, matrix, threads=1) if "reasons" in request.include else [[]] * len(rows)
-        composites = self._composites(rows) if "composite" in request.include else [NOTHING_KNOWN] * len(rows)
+        told = reasons(self.bundle, matrix, threads=1) if request.explain else [()] * len(given)
+        composites = self._composites(given) if "composite" in request.include else [NOTHING_KNOWN] * len(given)
+        predictions = [
+            self._row(customer.customer_id, numbers[i], composites[i], told[i], missing[i])
+            for i, customer in enumerate(request.customers)
+        ]
+        return {**self.versions, **self.dates(request.as_of or now), "predictions": predictions}
+
+    @cached_property
+    def versions(self) -> dict[str, str]:
+        """What an answer rests on."""
         return {
             "model_version": self.model_version,
             "rules_version": self.rules_version,
-            "predictions": [
-                self._row(customer.customer_id, numbers[i], composites[i], told[i])
-                for i, customer in enumerate(request.customers)
-            ],
+            "bundle_version": self.bundle.manifest.seal,
         }
+
+    def dates(self, as_of: dt.datetime) -> dict[str, dt.datetime]:
+        """As of when an answer holds, and when the next one is due."""
+        return {"as_of": as_of, "valid_until": as_of + self._valid}
 
     def risk_band(self, probability: float) -> str:
         """The band of a probability: the highest step that starts at or below it, as `rules.tiers.risk_band`."""
         return self._bands[max(bisect_right(self._starts, probability) - 1, 0)]
 
     def _row(
-        self, customer_id: str, numbers: dict[str, Any], composite: dict[str, Any], told: list[Reason]
+        self,
+        customer_id: str,
+        numbers: dict[str, Any],
+        composite: dict[str, Any],
+        told: Sequence[Reason],
+        missing: list[str],
     ) -> dict[str, Any]:
-        manifest = self.bundle.manifest
         return {
             "customer_id": customer_id,
             **numbers,
             **composite,
-            "churn_horizon_days": manifest.churn.horizon_days,
-            "value_horizon_days": manifest.value.horizon_days if manifest.value else None,
+            **self._constant,
             "risk_band": self.risk_band(numbers["churn_probability"]),
             "reasons": [reason.__dict__ for reason in told],
             "playbook": tier_playbook(composite["tier"], self.pack),
-            "basis": self._basis,
+            "missing": missing,
         }
 
-    def _composites(self, rows: Sequence[Mapping[str, Cell]]) -> list[dict[str, Any]]:
+    @cached_property
+    def _constant(self) -> dict[str, Any]:
+        """What is the same in every row."""
+        manifest = self.bundle.manifest
+        return {
+            "churn_horizon_days": manifest.churn.horizon_days,
+            "value_horizon_days": manifest.value.horizon_days if manifest.value else None,
+            "basis": basis_of(manifest.churn.mixture),
+        }
+
+    def _composites(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         if self.composite is None:
             return [NOTHING_KNOWN] * len(rows)
         wanted = {indicator.feature for indicator in self.composite.indicators.values()}
-        columns = {name: pl.Series([row[name] for row in rows], dtype=pl.Float64) for name in wanted}
+        columns = {name: pl.Series([row.get(name) for row in rows], dtype=pl.Float64) for name in wanted}
         frame = pl.DataFrame({"customer_id": [""] * len(rows), **columns})
         scored = composite_score(frame, self.composite, self.pack)
         return scored.select(*NOTHING_KNOWN).to_dicts()

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from monitoring.findings import Readiness
 from monitoring.pipeline import MonitorReport
-from serving.score import NO_MODEL
+from serving.scored import NO_MODEL
 from serving.terminal import money
 from training.candidate import Candidate
 from training.printout import HEADLINES, churn_table, four_way_table, range_table, value_table

@@ -23,12 +23,13 @@ def rank(
     from serving.accounts import ranked
     from serving.errors import require_price
     from serving.home import Home
+    from serving.ranking import Wanted
     from serving.store import open_store
 
     settings = load_settings(config)
     if worth_acting:
         require_price(settings.action, "--worth-acting")
+    wanted = Wanted(tier=tier, owner=owner, worth_acting=worth_acting)
     with open_store(Home.of(settings).store) as store:
-        accounts = store.at_risk(limit, tier=tier, owner=owner, worth_acting=worth_acting)
-        total = store.count_at_risk(tier=tier, owner=owner, worth_acting=worth_acting)
+        accounts, total = store.at_risk(wanted, limit).accounts, store.count_at_risk(wanted)
     ranked(accounts, total, "json" if as_json else style, worth_acting)

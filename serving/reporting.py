@@ -20,8 +20,8 @@ from models.bundle import Bundle
 from models.rules.pack import RulePack
 from serving.champion import promoted
 from serving.home import Home
+from serving.in_force import pack_of
 from serving.opening import date_of, opened
-from serving.ruling import pack_of
 from serving.store import Store, open_store
 from serving.terminal import UNKNOWN
 

@@ -9,6 +9,7 @@ from features.point_in_time import known_before
 from features.rfm import orders
 from models.rules.apply import apply_rules
 from models.rules.changes import reviews_due
+from models.rules.fact_rows import rule_rows
 from models.rules.stages import stage_table
 from models.rules.strategies import progress, strategy_due, strategy_table
 from monitoring.pipeline import left_by_settings, outcomes
@@ -17,7 +18,6 @@ from serving.reporting import NoTableError, Reporting, Told, add_row, chosen, ne
 from serving.ruling import rules_of
 from serving.score import population_of, steady_features
 from training.cross_sell import bought, cross_sell, offer_texts, offers, rule_texts
-from training.rules import rule_rows
 from training.value_curve import curve_texts, proposed_now, purchase_values, subscription_values, value_curve
 
 SHOWN = 20

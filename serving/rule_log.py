@@ -7,13 +7,14 @@ from typing import Any
 import polars as pl
 import sqlalchemy as sa
 
-from features.clock import moment
+from features.clock import moment, now
 from models.rules.changes import segment_changes
 from models.rules.episodes import EPISODE, Changes, held_back_by_owner, recorded
 from models.rules.pack import RulePack
 from models.rules.segments import SCHEMES
 from serving.database import transaction
 from serving.tables import ALERT_RUNS, ALERTS, REVIEWS, SEGMENTS, STANDING, replacing
+from serving.webhooks.outbox import Event, Targets, announce, event_id, is_asked
 
 CHANGE = {
     "customer_id": pl.String(), "scheme": pl.String(), "before": pl.String(), "after": pl.String(),
@@ -34,17 +35,23 @@ Step = Callable[[pl.DataFrame, int | None], Changes]
 class RuleLog:
     """The memory of the rules in one store; `Store.log` gives it."""
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(self, engine: sa.Engine, targets: Targets | None = None) -> None:
         self._engine = engine
+        self._targets = targets or {}
 
     def advance(self, as_of: int, rules_version: str, step: Step) -> Changes:
-        """Let `step` change the episodes, all of it or nothing; running it twice changes nothing more."""
+        """Let `step` change the episodes, all of it or nothing; running it twice changes nothing more.
+
+        Whoever is to be told of an alert that opened will be, if and only if it is kept.
+        """
         with transaction(self._engine, writes=True) as connection:
             before, last = _episodes(connection, sa.true()), _last_run(connection)
             changes = step(before, last)
             if last is None or as_of >= last:
                 _write(connection, before, recorded(before, changes), rules_version)
                 _count(connection, as_of, changes)
+                if is_asked(self._targets, "alert.opened"):
+                    announce(connection, map(_opened, changes.opened.iter_rows(named=True)), self._targets)
         return changes
 
     def episodes(
@@ -128,6 +135,14 @@ class RuleLog:
 def dated(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row of this log for machines: its moments in ISO 8601."""
     return dict(row) | {name: _iso(row[name]) for name in _MOMENTS if name in row}
+
+
+def _opened(episode: Mapping[str, Any]) -> Event:
+    """The event that an alert opened: whose it is by role, as the owner's name is nobody else's business."""
+    key, whole = episode["key"], dated(episode)
+    names = ("key", "customer_id", "rule", "severity", "signs", "owner_role", "anchor", "opened_as_of", "due_at")
+    data = {name: whole[name] for name in names}
+    return Event(event_id("alert.opened", key), "alert.opened", episode["customer_id"], now(), data)
 
 
 def _iso(at: int | None) -> str | None:

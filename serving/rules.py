@@ -28,15 +28,17 @@ from models.rules import (
 )
 from models.rules.apply import Rules, apply_rules
 from models.rules.comparisons import Compared
+from models.rules.fact_rows import rule_rows, with_facts
 from models.rules.replay import Replay, fit_changed, replay
 from models.rules.schema.entries import Lang
 from models.rules.tiers import tier_label
 from serving.errors import require_folder
+from serving.in_force import calendar_of, pack_of
 from serving.rules_tables import section_tables
-from serving.ruling import calendar_of, pack_of, rules_of
+from serving.ruling import rules_of
 from serving.score import population_of, steady_features
 from serving.terminal import UNKNOWN
-from training.rules import fit_rules, rule_rows, with_facts
+from training.rules import fit_rules
 
 SHOWN_ROWS = 20
 """Of a list of customers; machines get all of them."""

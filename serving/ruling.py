@@ -1,4 +1,4 @@
-"""The documented rules at work: the pack in force with what it learnt, and what is remembered of a scoring."""
+"""The documented rules at work: what they learn where no bundle holds it, and what is remembered of a scoring."""
 
 import os
 
@@ -7,22 +7,17 @@ import polars as pl
 from features.build import Fitted
 from features.clock import moment
 from features.engines import Source
-from features.errors import RemoraError
 from features.facts import contacted
 from features.settings import Settings
 from models.bundle import Bundle
-from models.rules import RulePack, load_pack
+from models.rules import RulePack
 from models.rules.apply import FittedRules, Ruled, Rules
-from models.rules.deadlines import WorkCalendar, work_calendar
+from models.rules.deadlines import WorkCalendar
 from models.rules.episodes import Changes, advance, tier_role, week_of
 from models.rules.standing import in_delivery
+from serving.in_force import bundled_rules, pack_of
 from serving.store import Store
 from training.rules import fit_rules
-
-
-class OldBundleError(RemoraError):
-    """The promoted bundle does not hold what the rules learnt."""
-
 
 STATUS = "customer_status"
 """The review of D3 that each scoring does: it brings every customer's status up to date."""
@@ -31,15 +26,10 @@ STATUS = "customer_status"
 def rules_of(
     bundle: Bundle | None, source: Source, wide: pl.DataFrame, as_of: int, settings: Settings, fitted: Fitted
 ) -> Rules:
-    """The pack in force and what it learnt: with the promoted bundle, or, without one, kept under REMORA_HOME.
-
-    `[rules] pack` replaces the bundle's pack. What was learnt stays: a pack that asks for more is refused.
-    """
-    if bundle is not None and "health" not in bundle.manifest.fitted:
-        raise OldBundleError(f"bundle {bundle.id}: an older Remora made it, without all rules; train and promote again")
-    pack = pack_of(bundle, settings)
+    """The pack in force and what it learnt: with the promoted bundle, or, without one, kept under REMORA_HOME."""
     if bundle is not None:
-        return Rules(pack, FittedRules.model_validate(bundle.manifest.fitted))
+        return bundled_rules(bundle, settings)
+    pack = pack_of(bundle, settings)
     kept = settings.home / "rules" / f"{pack.rules_version}.json"
     if not kept.exists():
         learnt = fit_rules(source.tables, wide, as_of, pack, settings, fitted)
@@ -50,25 +40,6 @@ def rules_of(
         beside.write_text(learnt.model_dump_json(indent=2), encoding="utf-8")
         beside.replace(kept)
     return Rules(pack, FittedRules.model_validate_json(kept.read_text(encoding="utf-8")))
-
-
-def pack_of(bundle: Bundle | None, settings: Settings) -> RulePack:
-    """The pack that `[rules] pack` names, else the bundle's, else the one that ships with Remora."""
-    if settings.rules.pack is not None or bundle is None:
-        return load_pack(settings.rules.pack)
-    return load_pack(bundle.folder / "pack.toml")
-
-
-def note_of(bundle: Bundle | None, settings: Settings) -> str | None:
-    """What is to be said where the pack's amounts are in another currency than the data's (RULES, conventions)."""
-    value = pack_of(bundle, settings).segments.value
-    return value.money_off.text("en") if settings.company.currency != value.currency else None
-
-
-def calendar_of(pack: RulePack, settings: Settings) -> WorkCalendar:
-    """When the company works."""
-    company = settings.company
-    return work_calendar(pack, company.zone, company.business_hours, company.country)
 
 
 def remember(

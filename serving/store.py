@@ -17,10 +17,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from features.clock import moment
 from models.prediction import SCHEMA, Prediction
-from serving.database import StoreError, connect, transaction
+from serving import ranking
+from serving.database import WAIT_SECONDS, StoreError, connect, transaction
 from serving.migrations import migrate
+from serving.ranking import Wanted
 from serving.rule_log import RuleLog
 from serving.tables import CURRENT, CUSTOMERS, KEY, SCORES
+from serving.webhooks.outbox import Event, Targets, announce, event_id, is_asked
 
 __all__ = ["Account", "Store", "StoreError", "open_store"]
 
@@ -30,6 +33,12 @@ HISTORY = (
     "model_version", "rules_version", "scored_at",
 )  # fmt: skip
 """The columns of `Store.history`."""
+
+PAST = (
+    "as_of", "at_stake", "churn_probability", "risk_band", "expected_value", "value_at_risk", "composite_score", "tier",
+    "basis", "model_version", "rules_version", "scored_at",
+)  # fmt: skip
+"""The columns of `Store.past`."""
 
 _BATCH = 5_000
 
@@ -48,11 +57,24 @@ class Account:
     """The channel of the last contact, where it is not the preferred one."""
 
 
+@dataclass(frozen=True)
+class Page:
+    """A part of the ranked list; `next` is where the following one begins, None on the last."""
+
+    accounts: list[Account]
+    next: str | None
+
+
+ANY = Wanted()
+"""The whole of the ranked list."""
+
+
 class Store:
     """The scores of one company. Made by `open_store`; close it, or use it in a `with`. Safe for several threads."""
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(self, engine: sa.Engine, targets: Targets | None = None) -> None:
         self._engine = engine
+        self._targets = targets or {}
 
     def __enter__(self) -> Self:
         return self
@@ -61,9 +83,14 @@ class Store:
         self.close()
 
     @property
+    def engine(self) -> sa.Engine:
+        """The database, for what else is kept in it."""
+        return self._engine
+
+    @property
     def log(self) -> RuleLog:
         """What the rules remember."""
-        return RuleLog(self._engine)
+        return RuleLog(self._engine, self._targets)
 
     def close(self) -> None:
         """Let go of the database."""
@@ -75,6 +102,7 @@ class Store:
         Of two rows with one KEY the later `scored_at` stays, so saving twice gives the same rows once. `backfill`
         marks scores made for a date before their model's training: they yield to any row that is not so marked,
         and `history` leaves them out. A NaN becomes null, a null list an empty one; an unknown curve stays null.
+        Whoever is to be told of a changed tier will be, if and only if the rows are kept.
         """
         lists = (cs.list() - cs.by_name("churn_curve")).fill_null([])
         clean = rows.match_to_schema(SCHEMA).with_columns(cs.float().fill_nan(None), lists)
@@ -83,6 +111,8 @@ class Store:
             for part in marked.partition_by(KEY[1:]):
                 for batch in part.iter_slices(_BATCH):
                     connection.execute(_upsert(connection, SCORES), batch.to_dicts())
+                    if not backfill and is_asked(self._targets, "tier.changed"):
+                        announce(connection, _tier_changes(connection, batch), self._targets)
                     connection.execute(_point_at(connection, batch))
         return rows.height
 
@@ -100,9 +130,13 @@ class Store:
         account = self.account(customer_id)
         return account.prediction if account else None
 
-    def account(self, customer_id: str) -> Account | None:
-        """The current prediction of a customer with name and owner; None for one never scored."""
-        return next(iter(self._accounts(_ACCOUNTS.where(CURRENT.c.customer_id == customer_id))), None)
+    def account(self, customer_id: str, tenant: str | None = None) -> Account | None:
+        """The current prediction of a customer with name and owner; None for one never scored, or of another tenant."""
+        own = [] if tenant is None else [CUSTOMERS.c.tenant == tenant]
+        query = _ACCOUNTS.where(CURRENT.c.customer_id == customer_id, *own)
+        with transaction(self._engine) as connection:
+            found = connection.execute(query).mappings().first()
+        return _account(found) if found else None
 
     def before(self, row: Prediction, day: dt.datetime | None = None) -> Prediction | None:
         """What was said of the customer of `row` as of its latest date before `day` (default: before row.as_of).
@@ -115,6 +149,13 @@ class Store:
             found = connection.execute(latest).mappings().first()
         return Prediction.model_validate({name: found[name] for name in SCHEMA}) if found else None
 
+    def past(self, customer_id: str, limit: int) -> list[Mapping[str, Any]]:
+        """What was said of a customer as of earlier dates and by other models, newest first: PAST; no backfills."""
+        query = sa.select(*(SCORES.c[name] for name in PAST)).where(SCORES.c.customer_id == customer_id)
+        newest = query.where(~SCORES.c.backfill).order_by(SCORES.c.as_of.desc(), SCORES.c.scored_at.desc())
+        with transaction(self._engine) as connection:
+            return [*connection.execute(newest.limit(limit)).mappings()]
+
     def people(self, customers: Iterable[str]) -> dict[str, dict[str, Any]]:
         """customer_id → what is known of who it is: the columns of CUSTOMERS."""
         query, wanted = sa.select(CUSTOMERS), [*customers]
@@ -125,37 +166,27 @@ class Store:
             ]
         return {row.customer_id: dict(row._mapping) for row in found}
 
-    def at_risk(
-        self,
-        limit: int | None = 50,
-        offset: int = 0,
-        *,
-        tier: str | None = None,
-        min_probability: float | None = None,
-        owner: str | None = None,
-        worth_acting: bool = False,
-    ) -> list[Account]:
-        """The customers at stake: most value at risk first, then likeliest to leave, then lowest score; nulls last.
+    def at_risk(self, wanted: Wanted = ANY, limit: int | None = 50, offset: int = 0, after: str | None = None) -> Page:
+        """The customers at stake that are `wanted`, in the order of `ranking.order`.
 
-        With `worth_acting` only those on whom acting is expected to earn something, the highest profit first.
+        A page begins after `offset` of them, or after the one that the page before named as `next`.
         """
-        order = _BY_PROFIT if worth_acting else _RANKING
-        ranked = _ranked(CURRENT.c.customer_id, tier, min_probability, owner, worth_acting).order_by(*order)
-        page = ranked.limit(limit).offset(offset)  # first, off the index alone, so that deep pages stay quick
-        return self._accounts(_ACCOUNTS.where(CURRENT.c.customer_id.in_(page)).order_by(*order))
-
-    def count_at_risk(
-        self,
-        *,
-        tier: str | None = None,
-        min_probability: float | None = None,
-        owner: str | None = None,
-        worth_acting: bool = False,
-    ) -> int:
-        """How many customers `at_risk` would give without a limit."""
-        count = _ranked(sa.func.count(), tier, min_probability, owner, worth_acting)
+        beginning = [] if after is None else [ranking.after(after, wanted)]
+        order = ranking.order(wanted)
+        place = ranking.ranked(wanted, CURRENT.c.customer_id).where(*beginning).order_by(*order)
+        page = place.limit(limit).offset(offset)  # first, off the index alone, so that deep pages stay quick
+        query = _ACCOUNTS.where(CURRENT.c.customer_id.in_(page)).order_by(*order)
         with transaction(self._engine) as connection:
-            return int(connection.execute(count).scalar_one())
+            found = connection.execute(query).mappings().all()
+        more = limit is not None and len(found) == limit
+        return Page(
+            [_account(row) for row in found], ranking.cursor_of({**found[-1]}, wanted) if found and more else None
+        )
+
+    def count_at_risk(self, wanted: Wanted = ANY) -> int:
+        """How many customers `at_risk` would give without a limit."""
+        with transaction(self._engine) as connection:
+            return int(connection.execute(ranking.ranked(wanted, sa.func.count())).scalar_one())
 
     def deadlines(self, as_of: int) -> pl.DataFrame:
         """customer_id, playbook_key, given_at (Int64 microseconds) of the current rows, of dates up to `as_of`."""
@@ -181,54 +212,29 @@ class Store:
             parts = [pl.DataFrame([tuple(row) for row in part], schema, orient="row") for part in found]
         return pl.concat([pl.DataFrame(schema=schema), *parts]).sort(*KEY)
 
-    def _accounts(self, query: sa.Select[Any]) -> list[Account]:
-        with transaction(self._engine) as connection:
-            return [_account(row) for row in connection.execute(query).mappings()]
 
-
-def open_store(place: str | Path) -> Store:
+def open_store(place: str | Path, targets: Targets | None = None, wait_seconds: int = WAIT_SECONDS) -> Store:
     """Open the store in a file, or at a `sqlite:///…` or `postgresql://…` URL; make or upgrade it where needed.
 
+    `targets` are the webhooks that are told of what is written here; without them no events are kept. A writer waits
+    `wait_seconds` for another one.
     Raises StoreError when it cannot be opened or a newer Remora wrote it.
     """
-    engine = connect(place)
+    engine = connect(place, wait_seconds)
     try:
         migrate(engine)
     except BaseException:
         engine.dispose()
         raise
-    return Store(engine)
+    return Store(engine, targets)
 
 
-_SAME_CUSTOMER = CUSTOMERS.c.customer_id == CURRENT.c.customer_id
 _SAME_KEY = sa.and_(*(SCORES.c[name] == CURRENT.c[name] for name in KEY))
 _PREFERENCES = ("preferred_channel", "preferred_form", "preferred_cadence")
 _WHO = [CUSTOMERS.c[name] for name in ("name", "account_owner", "channel_last", *_PREFERENCES)]
 _ACCOUNTS = sa.select(SCORES, *_WHO).select_from(
-    CURRENT.join(SCORES, _SAME_KEY).join(CUSTOMERS, _SAME_CUSTOMER, isouter=True)
+    CURRENT.join(SCORES, _SAME_KEY).join(CUSTOMERS, ranking.SAME_CUSTOMER, isouter=True)
 )
-_RANKING = (
-    CURRENT.c.value_at_risk.desc().nulls_last(),
-    CURRENT.c.churn_probability.desc().nulls_last(),
-    (-CURRENT.c.composite_score).desc().nulls_last(),
-    CURRENT.c.customer_id,
-)
-_BY_PROFIT = (CURRENT.c.expected_profit.desc(), CURRENT.c.customer_id)
-
-
-def _ranked(
-    wanted: sa.ColumnElement[Any], tier: str | None, min_probability: float | None, owner: str | None, worth: bool
-) -> sa.Select[Any]:
-    query = sa.select(wanted).select_from(CURRENT).where(CURRENT.c.at_stake)
-    if worth:
-        query = query.where(CURRENT.c.expected_profit > 0)
-    if tier is not None:
-        query = query.where(CURRENT.c.tier == tier)
-    if min_probability is not None:
-        query = query.where(CURRENT.c.churn_probability >= min_probability)
-    if owner is not None:
-        query = query.join(CUSTOMERS, _SAME_CUSTOMER).where(CUSTOMERS.c.account_owner == owner)
-    return query
 
 
 def preferred(row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -249,14 +255,35 @@ def _account(row: sa.RowMapping) -> Account:
     return Account(prediction, row["name"], row["account_owner"], row["backfill"], preferences, mismatch(who))
 
 
-def _point_at(connection: sa.Connection, batch: pl.DataFrame) -> sa.Insert:
-    """Offer the rows just saved, of one date and version, to `current`, which keeps what takes precedence."""
+def _saved(batch: pl.DataFrame) -> tuple[sa.ColumnElement[bool], ...]:
+    """Which rows of `scores` are those just saved, of one date and version."""
     first = batch.row(0, named=True)
-    saved = [SCORES.c[name] == first[name] for name in KEY[1:]]
-    saved.append(SCORES.c.customer_id.in_(batch["customer_id"].to_list()))
+    same = (SCORES.c[name] == first[name] for name in KEY[1:])
+    return *same, SCORES.c.customer_id.in_(batch["customer_id"].to_list())
+
+
+def _point_at(connection: sa.Connection, batch: pl.DataFrame) -> sa.Insert:
+    """Offer the rows just saved to `current`, which keeps what takes precedence."""
     names = list(CURRENT.c.keys())
-    rows = sa.select(*(SCORES.c[name] for name in names)).where(*saved)
+    rows = sa.select(*(SCORES.c[name] for name in names)).where(*_saved(batch))
     return _replacing(_insert(connection, CURRENT).from_select(names, rows), names)
+
+
+def _tier_changes(connection: sa.Connection, batch: pl.DataFrame) -> list[Event]:
+    """Whose tier, known before, is another one by the rows just saved; asked before `current` points at these."""
+    both = CURRENT.join(SCORES, SCORES.c.customer_id == CURRENT.c.customer_id)
+    replaces = ~CURRENT.c.backfill, _precedence(SCORES.c) >= _precedence(CURRENT.c)
+    names = ("customer_id", "tier", *KEY[1:], "scored_at")
+    query = sa.select(CURRENT.c.tier.label("before"), *(SCORES.c[name] for name in names)).select_from(both)
+    found = connection.execute(query.where(*_saved(batch), CURRENT.c.tier != SCORES.c.tier, *replaces))
+    return [_tier_changed(row) for row in found.mappings()]
+
+
+def _tier_changed(row: Mapping[Any, Any]) -> Event:
+    data = {"customer_id": row["customer_id"], "before": row["before"], "after": row["tier"]}
+    data |= {"as_of": row["as_of"].isoformat()} | {name: row[name] for name in ("model_version", "rules_version")}
+    name = event_id("tier.changed", *(row[each] for each in KEY), row["scored_at"].isoformat())
+    return Event(name, "tier.changed", row["customer_id"], row["scored_at"], data)
 
 
 def _upsert(connection: sa.Connection, table: sa.Table, columns: Iterable[str] = ()) -> sa.Insert:

@@ -14,10 +14,11 @@ KEY = ("customer_id", "as_of", "model_version", "rules_version")
 """One row per customer, date, model and rule pack; scoring again replaces it."""
 
 _RANKED_BY = (
-    "at_stake", "churn_probability", "value_at_risk", "expected_profit", "composite_score", "tier", "scored_at"
+    "at_stake", "churn_probability", "value_at_risk", "expected_profit", "composite_score", "tier", "scored_at",
+    "risk_band", "value_if_retained", "segments",
 )  # fmt: skip
-_ID = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
-_LIST = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
+ID = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+LIST = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 _LIST_OR_NULL = sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql")
 _KINDS: Mapping[object, sa.types.TypeEngine[Any]] = {
     pl.String: sa.Text(), TIME: UtcTime(), pl.Boolean: sa.Boolean(), pl.Float64: sa.Double(), pl.Int32: sa.Integer(),
@@ -27,7 +28,7 @@ _KINDS: Mapping[object, sa.types.TypeEngine[Any]] = {
 
 def _column(name: str) -> sa.Column[Any]:
     nullable = Prediction.model_fields[name].default is None
-    kind = _ID if name == "customer_id" else _KINDS.get(SCHEMA[name], _LIST)
+    kind = ID if name == "customer_id" else _KINDS.get(SCHEMA[name], LIST)
     return sa.Column(name, kind, nullable=nullable)
 
 
@@ -50,7 +51,7 @@ CURRENT = sa.Table(
 CUSTOMERS = sa.Table(
     "remora_customers",
     METADATA,
-    sa.Column("customer_id", _ID, primary_key=True),
+    sa.Column("customer_id", ID, primary_key=True),
     sa.Column("name", sa.Text),
     sa.Column("account_owner", sa.Text, index=True),
     sa.Column("preferred_channel", sa.Text),
@@ -58,18 +59,19 @@ CUSTOMERS = sa.Table(
     sa.Column("preferred_cadence", sa.Text),
     sa.Column("channel_last", sa.Text),
     sa.Column("round_the_clock", sa.Boolean),
+    sa.Column("tenant", sa.Text, index=True),
 )
 ALERTS = sa.Table(
     "remora_alerts",
     METADATA,
-    sa.Column("key", _ID, primary_key=True),
-    sa.Column("customer_id", _ID, nullable=False, index=True),
+    sa.Column("key", ID, primary_key=True),
+    sa.Column("customer_id", ID, nullable=False, index=True),
     sa.Column("rule", sa.Text, nullable=False),
     sa.Column("anchor", sa.BigInteger),
     sa.Column("state", sa.Text, nullable=False, index=True),
     sa.Column("severity", sa.Integer, nullable=False),
     sa.Column("contact", sa.Boolean, nullable=False),
-    sa.Column("signs", _LIST, nullable=False),
+    sa.Column("signs", LIST, nullable=False),
     sa.Column("owner_role", sa.Text),
     sa.Column("owner", sa.Text),
     sa.Column("opened_as_of", sa.BigInteger, nullable=False),
@@ -83,12 +85,12 @@ ALERT_RUNS = sa.Table(
     sa.Column("as_of", sa.BigInteger, primary_key=True),
     sa.Column("opened", sa.Integer, nullable=False),
     sa.Column("closed", sa.Integer, nullable=False),
-    sa.Column("held_back", _LIST, nullable=False),
+    sa.Column("held_back", LIST, nullable=False),
 )
 SEGMENTS = sa.Table(
     "remora_segments",
     METADATA,
-    sa.Column("customer_id", _ID, nullable=False),
+    sa.Column("customer_id", ID, nullable=False),
     sa.Column("scheme", sa.Text, nullable=False),
     sa.Column("as_of", sa.BigInteger, nullable=False),
     sa.Column("before", sa.Text),
@@ -99,10 +101,10 @@ SEGMENTS = sa.Table(
 STANDING = sa.Table(
     "remora_standing",
     METADATA,
-    sa.Column("customer_id", _ID, primary_key=True),
+    sa.Column("customer_id", ID, primary_key=True),
     sa.Column("as_of", sa.BigInteger, nullable=False),
-    sa.Column("segments", _LIST, nullable=False),
-    sa.Column("metrics", _LIST, nullable=False),
+    sa.Column("segments", LIST, nullable=False),
+    sa.Column("metrics", LIST, nullable=False),
 )
 REVIEWS = sa.Table(
     "remora_reviews",

@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from features.at_stake import at_stake
 from features.clock import moment
 from features.engines import Source
 from features.settings import Settings
@@ -14,7 +15,6 @@ from models.manifest import ChurnPart, ManifestParts, ValuePart
 from models.rules import DEFAULT_PACK
 from models.rules.apply import FittedRules
 from training.fit import Fits, roles
-from training.labels import at_stake
 from training.normals import normals
 from training.snapshots import Snapshots
 from training.targets import Targets
@@ -23,10 +23,10 @@ REFERENCE_ROWS = 20_000
 
 
 def parts(
-    as_of: int, aims: Targets, snapshots: Snapshots, fits: Fits, learnt: FittedRules, begins: Mapping[str, int],
-    settings: Settings,
+    as_of: int, aims: Targets, snapshots: Snapshots, fits: Fits, learnt: FittedRules,
+    known: Mapping[str, Any], settings: Settings,
 ) -> ManifestParts:  # fmt: skip
-    """What the manifest says."""
+    """What the manifest says; `known` is what else it keeps of the data."""
     churn = settings.churn
     return ManifestParts(
         as_of=moment(as_of).astimezone(settings.company.zone),
@@ -46,7 +46,7 @@ def parts(
         fitted={
             **learnt.model_dump(mode="json"),
             "static": list(snapshots.fitted.static),
-            "begins": dict(begins),
+            **known,
             "normals": _normals(snapshots, aims, fits.design),
         },
     )

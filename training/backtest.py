@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from features.at_stake import definition_of
 from features.clock import DAY, micros, moment, start_of
 from features.engines import Source
 from features.errors import RemoraError
@@ -15,7 +16,7 @@ from training.backtest_kept import Kept, keep, settings_key
 from training.backtest_plot import backtest_chart
 from training.backtest_report import Backtest
 from training.chart_style import save
-from training.labels import definition_of, value_source_of, window_days
+from training.labels import value_source_of, window_days
 
 Progress = Callable[[str], None]
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from features.build import Fitted, build
+from features.at_stake import at_stake, definition_of
+from features.build import Fitted, build, steady
 from features.clock import moment
 from features.engines import Source
 from features.settings import Definition, Settings
@@ -21,11 +22,11 @@ from training.churn_choice import Simple
 from training.evaluate import MODEL
 from training.gate import TooFewChurners
 from training.judging import days_since_event, past_spend
-from training.labels import at_stake, definition_of, value_source_of
+from training.labels import value_source_of
 from training.metrics import Floats, Values
 from training.pipeline import train
 from training.reports import BASE_RATE
-from training.snapshots import fit_population, steady
+from training.snapshots import fit_population
 from training.split import SplitError
 
 CHURN, VALUE = "churn: ", "value: "

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from features.at_stake import TABLE_OF
 from features.clock import DAY, moment
 from features.engines import Source
 from features.settings import Definition, Settings, ValueSource
@@ -14,7 +15,7 @@ from training.backtest_report import DateResult, Pooled, Status
 from training.baselines import PROBABILITIES
 from training.censoring import stopped
 from training.evaluate import MODEL, churn_scores, value_scores
-from training.labels import TABLE_OF, churned, realised_value
+from training.labels import churned, realised_value
 from training.metrics import Floats
 from training.reports import ChurnScore, ValueScore
 

@@ -5,7 +5,7 @@ that calibration never sees. So the choice knows nothing of the test period, and
 training cut-offs.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Literal
@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, FiniteFloat
 
 from features.clock import moment
 from features.settings import Definition
+from models.basis import BEST, TOO_FEW, UNJUDGED
 from models.booster import Booster
 from models.calibration import sigmoid
 from models.churn import SEED, Matrix, Vector, fit_churn
@@ -28,6 +29,7 @@ from training.metrics import log_loss, roc_auc
 from training.split import Plan
 
 Simple = Literal["linear", "bg_nbd"]
+SIMPLE: tuple[Simple, ...] = ("linear", "bg_nbd")
 Tuned = Mapping[str, int | float]
 
 PURCHASES = ("rfm_recency_days", "rfm_tenure_days", "rfm_orders_count", "rfm_amount_mean", "rhythm_no_purchase")
@@ -85,16 +87,20 @@ class Members:
 
 
 def fit_members(
-    rows: pl.DataFrame, design: Design, definition: Definition, trees: bool, tuned: Tuned | None = None
-) -> Members:
-    """Fit every member on `rows` (customer_id, churned, features); without `trees` only the simple ones."""
+    rows: pl.DataFrame, design: Design, definition: Definition, trees: bool, tuned: Tuned | None = None,
+    wanted: Collection[Simple] = SIMPLE,
+) -> Members:  # fmt: skip
+    """Fit on `rows` (customer_id, churned, features) the trees, unless without `trees`, and the `wanted` simple ones.
+
+    BG/NBD is there only where churn is silence and a rhythm is known.
+    """
     matrix, churned = design.matrix(rows), rows["churned"].cast(pl.Float64).to_numpy()
     text = fit_churn(matrix, churned, design.categories, tuned) if trees else None
-    own = [column.name for column in design.described if column.kind == "number" and _own(column.name, definition)]
-    simple: dict[Simple, Linear] = {
-        "linear": fit_logistic(matrix, design.names, churned, own, rows["customer_id"].to_numpy(), SEED)
-    }
-    if definition == "no_purchase" and "rhythm_no_purchase" in design.names:
+    simple: dict[Simple, Linear] = {}
+    if "linear" in wanted:
+        own = [column.name for column in design.described if column.kind == "number" and _own(column.name, definition)]
+        simple["linear"] = fit_logistic(matrix, design.names, churned, own, rows["customer_id"].to_numpy(), SEED)
+    if "bg_nbd" in wanted and definition == "no_purchase" and "rhythm_no_purchase" in design.names:
         level = float(np.log(churned.mean()) - np.log1p(-churned.mean()))
         simple["bg_nbd"] = linear_of("rhythm_no_purchase", "logit", level)
     return Members(text, simple)
@@ -116,7 +122,8 @@ def choose(
     members = fit_members(fitted, design, definition, trees, tuned)
     compared = tuple(_judge(members, design.matrix(judged), judged["churned"].to_numpy(), design.names))
     best = max(compared, key=lambda candidate: candidate.roc_auc)
-    why = f"of {len(compared)} candidates the highest ROC AUC {where}: {best.roc_auc:.3f}"
+    among = f"of {len(compared)} candidates" if trees else f"{TOO_FEW}; of the others"
+    why = f"{among} {BEST} {where}: {best.roc_auc:.3f}"
     return Recipe(kind=best.kind, simple=best.simple, trees_weight=best.trees_weight, why=why, compared=compared)
 
 
@@ -158,8 +165,8 @@ def _compared(kind: Kind, simple: Simple | None, share: float, odds: Vector, chu
 
 def _unjudged(trees: bool) -> Recipe:
     if not trees:
-        return Recipe(kind="linear", simple="linear", trees_weight=0.0, why="too few churners for more")
-    why = "history has no earlier period to judge on: the average of both"
+        return Recipe(kind="linear", simple="linear", trees_weight=0.0, why=TOO_FEW)
+    why = f"history has {UNJUDGED}: the average of both"
     return Recipe(kind="blend", simple="linear", trees_weight=0.5, why=why)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from features.build import build
+from features.build import build, steady
 from features.engines import Source
 from features.settings import Settings
 from models.bundle import Bundle
@@ -23,7 +23,7 @@ from training.leaks import LeakAudit, audit
 from training.metrics import Floats
 from training.refit import Procedure
 from training.reports import ChurnReport, CutoffScore
-from training.snapshots import Snapshots, steady
+from training.snapshots import Snapshots
 from training.split import Plan
 from training.targets import Targets
 

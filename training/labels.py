@@ -1,7 +1,7 @@
-"""Who was at stake at a cut-off, who left, and what they were worth: the four definitions and the value.
+"""Who left after a cut-off, and what they were worth: the four definitions and the value.
 
-Times are Int64 microseconds. What is at stake is decided by what was known at the cut-off; what came of it by all
-that is readable when the window has closed.
+Times are Int64 microseconds. Who was at stake is decided by what was known at the cut-off (`features.at_stake`); what
+came of it by all that is readable when the window has closed.
 """
 
 from math import log1p
@@ -9,46 +9,15 @@ from math import log1p
 import narwhals as nw
 import polars as pl
 
+from features.at_stake import LabelError, at_stake, customers_of, purchases, running
 from features.clock import DAY, MONTH_DAYS
-from features.errors import RemoraError
-from features.point_in_time import Frame, Tables, between, known_at, known_before
-from features.rfm import orders
+from features.point_in_time import Frame, Tables, between
 from features.settings import Churn, Definition, Value, ValueSource
-
-TABLE_OF: dict[Definition, str] = {
-    "no_purchase": "transactions",
-    "cancelled": "subscriptions",
-    "inactive": "usage_events",
-    "labelled": "labels",
-}
-"""Definition → the table it reads."""
 
 YEAR_DAYS = 365.25
 
 NEGLIGIBLE = 1e-9
 """A discount over the whole horizon below which the integral would lose more digits than it gains."""
-
-
-class LabelError(RemoraError):
-    """The churn definition or the value source does not fit the tables."""
-
-
-def definition_of(tables: Tables, churn: Churn) -> Definition:
-    """The configured definition, or the only one the tables allow. Raises LabelError where one must choose."""
-    possible = [definition for definition, table in TABLE_OF.items() if table in tables]
-    if churn.definition is None:
-        if len(possible) == 1:
-            return possible[0]
-        raise LabelError(
-            f"churn.definition is not set and the tables allow {', '.join(possible)}; set it in "
-            'remora.toml, for example `[churn]` `definition = "' + possible[0] + '"`'
-        )
-    if churn.definition not in possible:
-        raise LabelError(
-            f"churn.definition = {churn.definition!r} needs the table {TABLE_OF[churn.definition]}, "
-            f"which is not there; these definitions are possible: {', '.join(possible)}"
-        )
-    return churn.definition
 
 
 def value_source_of(tables: Tables, value: Value) -> ValueSource | None:
@@ -80,20 +49,6 @@ def window_days(definition: Definition, churn: Churn) -> int:
     return churn.horizon_days + (churn.grace_days if definition == "cancelled" else 0)
 
 
-def at_stake(tables: Tables, as_of: int, definition: Definition, churn: Churn) -> pl.DataFrame:
-    """customer_id of everyone who can be lost as of `as_of`, by what was known then."""
-    since = as_of - churn.active_within_days * DAY
-    if definition == "no_purchase":
-        bought = _purchases(known_before(_only(tables, "transactions"), as_of)["transactions"])
-        return _ids(bought.filter(nw.col("t") >= since))
-    if definition == "inactive":
-        used = known_before(_only(tables, "usage_events"), as_of)["usage_events"]
-        return _ids(used.filter(nw.col("occurred_at") >= since))
-    if definition == "cancelled":
-        return _ids(_running(known_at(_only(tables, "subscriptions"), as_of)["subscriptions"], as_of, as_of))
-    return _ids(tables["labels"].filter(nw.col("as_of") == as_of))
-
-
 def churned(tables: Tables, as_of: int, definition: Definition, churn: Churn) -> pl.DataFrame:
     """customer_id, churned (1.0 or 0.0): what came of everyone at stake, from `tables` readable after the window."""
     stake = at_stake(tables, as_of, definition, churn)
@@ -102,11 +57,11 @@ def churned(tables: Tables, as_of: int, definition: Definition, churn: Churn) ->
         rows = tables["labels"].filter(nw.col("as_of") == as_of).group_by("customer_id").agg(nw.col("churned").max())
         return _collect(rows)
     if definition == "no_purchase":
-        stayed = _ids(_purchases(tables["transactions"]).filter(between(as_of, end)))
+        stayed = customers_of(purchases(tables["transactions"]).filter(between(as_of, end)))
     elif definition == "inactive":
-        stayed = _ids(tables["usage_events"].filter(between(as_of, end, "occurred_at")))
+        stayed = customers_of(tables["usage_events"].filter(between(as_of, end, "occurred_at")))
     else:
-        stayed = _ids(_running(tables["subscriptions"], end, end + churn.grace_days * DAY))
+        stayed = customers_of(running(tables["subscriptions"], end, end + churn.grace_days * DAY))
     stays = pl.col("customer_id").is_in(stayed["customer_id"].implode())
     return stake.with_columns(churned=(~stays).cast(pl.Float64))
 
@@ -147,20 +102,6 @@ def labelled_cutoffs(tables: Tables) -> list[int]:
     return sorted(date for date in dates if date is not None)
 
 
-def _only(tables: Tables, name: str) -> dict[str, Frame]:
-    return {name: tables[name]}
-
-
-def _purchases(lines: Frame) -> Frame:
-    return orders(lines).filter(nw.col("net") >= 0.0)
-
-
-def _running(rows: Frame, start: int, end: int) -> Frame:
-    """Subscriptions that run at any moment of [start, end]."""
-    ends = nw.col("ended_at")
-    return rows.filter((nw.col("started_at") <= end) & (ends.is_null() | (ends > start)))
-
-
 def _traded(lines: Frame, start: int, end: int, measure: str, rate: float) -> pl.DataFrame:
     """What was bought less what was given back in [start, end), discounted by `rate`, in logarithms a day."""
     amount = nw.col("amount")
@@ -192,10 +133,6 @@ def _worth(days: nw.Expr, rate: float) -> nw.Expr:
 
 def _days(time: nw.Expr) -> nw.Expr:
     return time.cast(nw.Float64) / DAY
-
-
-def _ids(frame: Frame) -> pl.DataFrame:
-    return _collect(frame.select("customer_id").unique())
 
 
 def _collect(frame: Frame) -> pl.DataFrame:

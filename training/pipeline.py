@@ -9,9 +9,11 @@ from pathlib import Path
 import polars as pl
 from threadpoolctl import threadpool_limits
 
-from features.build import beginnings, build
+from features.at_stake import TABLE_OF
+from features.build import beginnings, build, steady
 from features.clock import DAY, MONTH_DAYS
 from features.engines import Source
+from features.given import columns_of
 from features.point_in_time import known_before
 from features.settings import Settings
 from models.action import is_priced
@@ -28,12 +30,12 @@ from training.fit import Fits, Horizons, fit, fit_design, refitted, training_cou
 from training.gate import TooFewChurners, decide, require_both, require_churners
 from training.importance import importance
 from training.judging import at_stake, judge_churn, judge_profit, judge_value
-from training.labels import TABLE_OF, window_days
+from training.labels import window_days
 from training.ladder import Rung, rung
 from training.refit import Refit, all_closed, as_served, older, widened
 from training.refit import decide as decide_refit
 from training.rules import fit_rules
-from training.snapshots import Snapshots, fit_population, steady, take
+from training.snapshots import Snapshots, fit_population, take
 from training.split import Plan
 from training.targets import Targets, targets
 from training.tune import Tuning, tune
@@ -54,6 +56,7 @@ class Run:
     snapshots: Snapshots
     horizons: Horizons
     progress: Progress
+    refit: bool = True
 
 
 def train(
@@ -67,15 +70,18 @@ def train(
     champion: Path | None = None,
     tuned: Tuned | None = None,
     tune_minutes: float | None = None,
+    refit: bool = True,
 ) -> Candidate:
     """Train churn and value as of `as_of` (microseconds): nothing later is read. The bundle lands below `folder`.
 
     `champion`: the folder of the bundle in service, to compare with. `tuned`: parameters of the trees instead of the
-    defaults; `tune_minutes`: a budget to search for them. Raises TooFewChurners before anything is fitted, SplitError
-    and LabelError where data and settings do not fit, ActionError where an action has half a price.
+    defaults; `tune_minutes`: a budget to search for them. Without `refit` the model that was judged is the one to
+    serve: whether a newer one would be better, up to a third of the time, is not asked. Raises TooFewChurners before
+    anything is fitted, SplitError and LabelError where data and settings do not fit, ActionError where an action has
+    half a price.
     """
     is_priced(settings.action)
-    run = _prepared(source.until(as_of), as_of, settings, progress)
+    run = replace(_prepared(source.until(as_of), as_of, settings, progress), refit=refit)
     with threadpool_limits(1, user_api="blas"):  # products this small wait for other threads longer than they compute
         tuning = _tuning(run, tune_minutes)
         return _trained(run, tuning, tuned, folder or Path(tempfile.mkdtemp(prefix="remora-")), created_at, champion)
@@ -175,8 +181,9 @@ class Packer:
     def write(self, name: str, fits: Fits, metrics: dict[str, object] | None = None, card: str = "") -> Bundle:
         """The bundle of `fits`, in the folder `name`."""
         run = self.run
-        begins = beginnings(known_before(run.past.tables, run.as_of))
-        parts = assembly.parts(run.as_of, run.aims, run.snapshots, fits, self.learnt, begins, run.settings)
+        tables = run.past.tables
+        known = {"begins": beginnings(known_before(tables, run.as_of)), "columns": columns_of(tables)}
+        parts = assembly.parts(run.as_of, run.aims, run.snapshots, fits, self.learnt, known, run.settings)
         files = assembly.files(fits, self.reference, run.settings, self.created_at)
         return write_bundle(self.place / name, parts.model_copy(update={"metrics": metrics or {}}), card=card, **files)
 
@@ -225,6 +232,8 @@ def _judged(run: Run, packer: Packer, draft: Bundle, fits: Fits, tuned: Tuned, c
 def _refit(run: Run, fits: Fits, tuned: Tuned) -> tuple[Refit, Fits]:
     """Whether the churn model is fitted again on every closed window, and what is served: the same, or the refit."""
     plan, every, aims = run.aims.churn, run.settings.snapshots.every_days, run.aims
+    if not run.refit:
+        return Refit(refit=False, why="not refitted: it was not asked whether that would be better"), fits
     if aims.definition == "labelled" or not plan.later_period:
         return Refit(refit=False, why="not refitted: no newer window has closed since"), fits
     table = TABLE_OF[aims.definition]

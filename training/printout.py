@@ -50,18 +50,6 @@ def value_table(report: ValueReport, metrics: Collection[str] = tuple(VALUE_ROWS
     return _filled(table, {_MODEL: report.model, **report.baselines}, _named(VALUE_ROWS, metrics), _unit(report))
 
 
-def decile_table(report: ValueReport) -> Table:
-    """Predicted and actual value by tenth of predicted value, the highest first."""
-    unit = _unit(report)
-    headings = ["decile", "rows", f"mean predicted{unit}", f"mean actual{unit}", "predicted / actual"]
-    table = _table("Value by decile of prediction (1 = highest)", _tested_on(report), headings)
-    for row in report.deciles:
-        ratio = row.total_predicted / row.total_actual if row.total_actual > 0 else None
-        cells = (f"{row.rows:,}", f"{row.mean_predicted:,.2f}", f"{row.mean_actual:,.2f}", number(ratio, 2))
-        table.add_row(str(row.decile), *cells)
-    return table
-
-
 def range_table(report: ValueReport) -> Table:
     """Does the range hold? The share of realised values inside, by tenth of predicted value, the highest first.
 

@@ -123,10 +123,12 @@ def as_served(
     `snapshots` also hold those who are not at stake: the rhythm of purchases is that of everyone known.
     """
 
+    simple = (recipe.simple,) if recipe.simple else ()
+
     def fitted(training: pl.DataFrame, aside: pl.DataFrame, judged: pl.DataFrame) -> Vector:
         latest = int(training["as_of"].max())  # type: ignore[arg-type]  # an integer column
         design = fit_design(snapshots, targets.churn, latest, horizons)
-        members = fit_members(training, design, targets.definition, recipe.trees_weight > 0, tuned)
+        members = fit_members(training, design, targets.definition, recipe.trees_weight > 0, tuned, simple)
         trees = Booster.from_text(members.trees) if members.trees else None
         model = ChurnModel(members.mixture(recipe), Calibration(), trees, design.names)
         raw, wanted = (model.raw(design.matrix(rows), threads=1) for rows in (aside, judged))

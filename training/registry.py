@@ -150,9 +150,9 @@ def _whole(folder: Path) -> bool:
 def crown(home: Path, chosen: Version, reason: str | None) -> None:
     """Point the alias `champion` at a version; `reason` says why the gate's refusal was overruled."""
     client = _client(home)
-    client.set_registered_model_alias(MODEL, CHAMPION, chosen.number)
     if reason:
         client.set_model_version_tag(MODEL, chosen.number, "promotion.forced", reason)
+    client.set_registered_model_alias(MODEL, CHAMPION, chosen.number)
 
 
 def _client(home: Path) -> "MlflowClient":

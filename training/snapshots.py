@@ -4,9 +4,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import polars as pl
-from polars import selectors
 
-from features.build import Fitted, build_many
+from features.build import Fitted, build_many, steady
 from features.catalog import kinds, split_window
 from features.clock import moment
 from features.engines import Source
@@ -14,8 +13,8 @@ from features.profile import RULES, extras
 from features.settings import Definition, Settings
 from models.manifest import FeatureColumn
 from models.rules import load_pack
+from models.rules.fact_rows import core_features
 from training.labels import realised_value
-from training.rules import core_features
 from training.split import folds
 from training.targets import Targets
 
@@ -62,11 +61,6 @@ def take(
     training = {*targets.churn.training, *(targets.value.training if targets.value else ())}
     columns, left_out = choose(rows, training, settings, fitted.static)
     return Snapshots(rows, columns, left_out, fitted)
-
-
-def steady(rows: pl.DataFrame) -> pl.DataFrame:
-    """Numbers at 12 significant digits: further ones depend on the order in which an engine happened to add up."""
-    return rows.with_columns(selectors.float().round_sig_figs(12))
 
 
 def choose(

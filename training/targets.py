@@ -5,13 +5,14 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
+from features.at_stake import TABLE_OF, definition_of
 from features.build import beginnings
 from features.clock import DAY
 from features.engines import Source
 from features.point_in_time import Tables
 from features.settings import Definition, Settings, ValueSource
 from training.censoring import believable, stopped
-from training.labels import TABLE_OF, churned, definition_of, labelled_cutoffs, value_source_of, window_days
+from training.labels import churned, labelled_cutoffs, value_source_of, window_days
 from training.split import Plan, labelled_plan, plan
 
 

@@ -7,7 +7,7 @@ from serving.database import StoreError, transaction, where
 VERSION_TABLE = "remora_version"
 """Not Alembic's default name: MLflow uses that one, and may live in the same database."""
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest script in `versions`; a store that is there already is opened without importing Alembic (0.4 s)."""
 
 

@@ -8,10 +8,8 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
-from pydantic import ValidationError
-from starlette.requests import Request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import Route
 
 from features.errors import RemoraError
 from models.action import is_priced
@@ -19,8 +17,9 @@ from models.basis import is_modelled
 from models.prediction import Reason
 from models.rules.pack import RulePack, load_pack
 from models.rules.tiers import tier_label
+from serving.api.asking import Ask, Operation
 from serving.errors import require_price
-from serving.schemas import AtRiskQuery
+from serving.ranking import Wanted
 from serving.state import State
 from serving.store import Account
 
@@ -84,37 +83,49 @@ class Page:
     following: str | None
 
 
-def routes() -> list[Route]:
-    """The routes of the workbench."""
-    return [Route("/", ranked), *(Route(f"/{name}", static) for name in _STATIC)]
+class PageQuery(BaseModel):
+    """Which part of the ranked list the page shows."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    offset: int = Field(0, ge=0, le=10_000_000)
+    tier: str | None = None
+    owner: str | None = None
+    worth_acting: bool = False
 
 
-def ranked(request: Request) -> Response:
+def operations() -> tuple[Operation, ...]:
+    """The pages of the workbench, and what they need besides themselves."""
+    page = Operation("GET", "/", ranked, "The ranked list", "read", kind="text/html", answers={200: None})
+    files = (Operation("GET", f"/{name}", static, name, kind=kind) for name, kind in _STATIC.items())
+    return page, *files
+
+
+def ranked(ask: Ask) -> Response:
     """`GET /`: the ranked list; `?tier=`, `?owner=`, `?worth_acting=` and `?offset=` choose a part of it."""
-    state: State = request.app.state.remora
     wrong: tuple[str, ...] = ()
     try:
-        query = _query(request)
+        query = _query(ask)
     except ValidationError as error:
-        query, wrong = AtRiskQuery(limit=PER_PAGE), tuple(f"{e['loc'][0]}: {e['msg']}" for e in error.errors())
-    page = _page(state, query, wrong)
+        query, wrong = PageQuery(), tuple(f"{e['loc'][0]}: {e['msg']}" for e in error.errors())
+    page = _page(ask, query, wrong)
     return HTMLResponse(_template("ranked.html").render(page=page), status_code=400 if wrong else 200)
 
 
-def static(request: Request) -> Response:
+def static(ask: Ask) -> Response:
     """`GET /workbench.css`, `GET /remora.svg`: what the pages need besides themselves."""
-    name = request.url.path.removeprefix("/")
+    name = ask.request.url.path.removeprefix("/")
     return Response(_static(name), media_type=_STATIC[name])
 
 
-def _query(request: Request) -> AtRiskQuery:
+def _query(ask: Ask) -> PageQuery:
     """Empty fields of a form say nothing."""
-    given = {name: value.replace("\0", "") for name, value in request.query_params.items() if value}
-    return AtRiskQuery.model_validate(given | {"limit": PER_PAGE})
+    given = {name: value.replace("\0", "") for name, value in ask.request.query_params.items() if value}
+    return PageQuery.model_validate(given)
 
 
-def _page(state: State, query: AtRiskQuery, wrong: tuple[str, ...]) -> Page:
-    accounts, total, broken = _accounts(state, query)
+def _page(ask: Ask, query: PageQuery, wrong: tuple[str, ...]) -> Page:
+    state = ask.state
+    accounts, total, broken = _accounts(ask, query)
     serving = state.champion.current
     pack = serving.pack if serving else load_pack()
     filtered = bool(query.tier or query.owner or query.worth_acting)
@@ -148,14 +159,16 @@ def _priced(state: State) -> tuple[bool, tuple[str, ...]]:
         return False, error.problems
 
 
-def _accounts(state: State, query: AtRiskQuery) -> tuple[list[Account], int, tuple[str, ...]]:
+def _accounts(ask: Ask, query: PageQuery) -> tuple[list[Account], int, tuple[str, ...]]:
     """The accounts of this page, how many there are in all, and what kept them from being read."""
-    matching = query.model_dump(exclude={"limit", "offset"})
+    wanted = Wanted(tier=query.tier, owner=query.owner, worth_acting=query.worth_acting, tenant=ask.caller.tenant)
     try:
         if query.worth_acting:
-            require_price(state.settings.action, "worth_acting")
-        store = state.store()
-        return store.at_risk(query.limit, query.offset, **matching), store.count_at_risk(**matching), ()
+            require_price(ask.state.settings.action, "worth_acting")
+        store = ask.state.store()
+        found = store.at_risk(wanted, PER_PAGE, query.offset).accounts
+        ask.saw("at_risk.read", *(account.prediction.customer_id for account in found))
+        return found, store.count_at_risk(wanted), ()
     except RemoraError as error:
         return [], 0, error.problems
 
@@ -197,7 +210,7 @@ def _money(value: float | None) -> str:
     return "–" if value is None else f"{value:,.0f}"
 
 
-def _link(query: AtRiskQuery, offset: int) -> str:
+def _link(query: PageQuery, offset: int) -> str:
     worth = "true" if query.worth_acting else None
     chosen = {"tier": query.tier, "owner": query.owner, "worth_acting": worth, "offset": max(offset, 0)}
     return "/?" + urlencode({name: value for name, value in chosen.items() if value})

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
-from features.build import build
+from features.build import build, steady
 from features.engines import Source
 from features.settings import Settings
 from tests.benchmarks.quality import CASES, Case
@@ -26,7 +26,7 @@ from training.leaks import audit
 from training.metrics import Floats
 from training.pipeline import horizons_of
 from training.reports import ChurnReport
-from training.snapshots import Snapshots, fit_population, steady, take
+from training.snapshots import Snapshots, fit_population, take
 from training.targets import Targets, targets
 
 SHUFFLES = 20

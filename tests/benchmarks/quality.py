@@ -47,13 +47,17 @@ PREPAID = {"subscriptions": {"ended_at_is_term": True}}
 
 @dataclass(frozen=True)
 class Case:
-    """One data set: its settings, the date that is "today", `earlier` such dates, and how it is tested."""
+    """One data set: its settings, the date that is "today", `earlier` such dates, and how it is tested.
+
+    Without `refit` it is not found out which model would be served on newer rows; the one that is judged is the same.
+    """
 
     name: str
     as_of: str
     settings: dict[str, Any]
     cross_validated: bool = False
     earlier: tuple[str, ...] = ()
+    refit: bool = True
 
     @property
     def dates(self) -> tuple[str, ...]:
@@ -168,12 +172,12 @@ def _simulated(case: Case) -> Outcome:
 
 def _tested(case: Case, source: Source, settings: Settings) -> list[Tested]:
     with TemporaryDirectory(prefix="remora-") as place:
-        return [_trained(source, date_of(day, settings), settings, Path(place) / day) for day in case.dates]
+        return [_trained(case, source, date_of(day, settings), settings, Path(place) / day) for day in case.dates]
 
 
-def _trained(source: Source, as_of: int, settings: Settings, place: Path) -> Tested:
+def _trained(case: Case, source: Source, as_of: int, settings: Settings, place: Path) -> Tested:
     """One training, and its rows as the model says of them that was judged: before a refit, if there is one."""
-    candidate = train(source, as_of, settings, now(), place)
+    candidate = train(source, as_of, settings, now(), place, refit=case.refit)
     judged, pack = Bundle.load(place / "draft"), load_pack(settings.rules.pack)
     snapshots, aims = candidate.snapshots, candidate.targets
     composite = FittedRules.model_validate(judged.manifest.fitted).composite

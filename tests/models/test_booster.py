@@ -57,6 +57,11 @@ def test_predictions_equal_lightgbms(pair: tuple[lightgbm.Booster, Booster], dty
     np.testing.assert_array_equal(ours.contributions(x, threads=threads), theirs.predict(x, pred_contrib=True))
 
 
+def test_leaves_are_lightgbms(pair: tuple[lightgbm.Booster, Booster]) -> None:
+    theirs, ours = pair
+    np.testing.assert_array_equal(ours.leaves(data()[0]), theirs.predict(data()[0], pred_leaf=True))
+
+
 def test_one_row_equals_many(pair: tuple[lightgbm.Booster, Booster]) -> None:
     theirs, ours = pair
     x = data(50)[0]
@@ -101,7 +106,9 @@ def test_closed_means_closed(ours: Booster) -> None:
         ours.predict(data()[0])
 
 
-@pytest.mark.parametrize("text", ["", "hello", "tree\nversion=v4\n"])
+@pytest.mark.parametrize(
+    "text", ["", "hello", "tree\nversion=v4\n", "tree\n\nend of trees\n\nparameters:\n[boosting: gb"]
+)
 def test_half_a_model_is_refused(text: str) -> None:
     with pytest.raises(BoosterError, match="not a whole LightGBM model"):
         Booster.from_text(text)
@@ -122,7 +129,7 @@ def test_a_missing_system_library_names_the_package(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(ctypes, "CDLL", refuse)
     booster_module._library.cache_clear()
     with pytest.raises(BoosterError, match="apt-get install libgomp1"):
-        Booster.from_text("tree\n\nend of trees")
+        Booster.from_text("tree\n\nend of trees\n\nend of parameters\n")
 
 
 def test_nothing_heavy_is_imported(tmp_path: Path) -> None:

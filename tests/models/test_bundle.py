@@ -10,8 +10,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from models.bundle import Bundle, BundleError, trial_load, write_bundle
+from models.bundle import Bundle, BundleError, write_bundle
 from models.manifest import Manifest
+from models.trial import trial_load
 from tests import small_bundle
 from tests.small_bundle import LEVELS, NAMES, customers, make_it_abort, rehash, texts, write_small_bundle
 
@@ -144,9 +145,11 @@ def set_manifest(**changes: object) -> Callable[[Path], object]:
         (lambda folder: (folder / "manifest.json").unlink(), "manifest.json is missing"),
         (lambda folder: (folder / "manifest.json").write_text("{"), "manifest.json is not readable"),
         (lambda folder: (folder / "manifest.json").write_text("[]"), "manifest.json is not readable"),
-        (set_manifest(schema=1), "schema 1, this version of Remora reads 2"),
+        (set_manifest(schema=2), "schema 2, this version of Remora reads 3; train again"),
         (set_manifest(colour="red"), "colour: Extra inputs are not permitted"),
         (set_manifest(as_of="2012-01-01T00:00:00Z"), "manifest.json was changed"),
+        (set_manifest(created_at="2012-01-01T00:00:00Z"), "manifest.json was changed"),
+        (set_manifest(seal=""), "manifest.json was changed"),
     ],
 )
 def test_damage_is_named_with_a_remedy(bundle: Bundle, damage: Callable[[Path], object], problem: str) -> None:
@@ -174,7 +177,7 @@ def test_trial_load_survives_a_model_that_aborts_the_process(bundle: Bundle) -> 
 def test_trial_load_compares_the_golden_rows(bundle: Bundle) -> None:
     file = bundle.folder / "golden.json"
     golden = json.loads(file.read_text())
-    assert len(golden["rows"]) == 20
+    assert 20 < len(golden["rows"]) <= 100
     golden["expected"]["churn_probability"][7] += 1e-4
     file.write_text(json.dumps(golden))
     rehash(bundle.folder)
@@ -184,7 +187,7 @@ def test_trial_load_compares_the_golden_rows(bundle: Bundle) -> None:
 
 def test_manifest_and_models_must_agree_on_the_number_of_features(tmp_path: Path) -> None:
     short = small_bundle.parts(value=False).model_copy(update={"features": small_bundle.FEATURES[:-1]})
-    with pytest.raises(BundleError, match="a model takes 6 features, the manifest makes 5"):
+    with pytest.raises(BundleError, match=r"churn\.txt takes 6 features, the manifest makes 5"):
         write_bundle(
             tmp_path / "b",
             short,

@@ -30,6 +30,7 @@ class Running:
     client: httpx.Client
     home: Home
     log: Path
+    pid: int = 0
 
     @property
     def url(self) -> str:
@@ -55,20 +56,21 @@ class Running:
 
 
 @contextmanager
-def running(folder: Path, **action: float) -> Iterator[Running]:
+def running(folder: Path, workers: int = 1, **action: float) -> Iterator[Running]:
     """Serve the home `folder` until the end of the `with`; the process is ended by its id. `action` is its price."""
     port, log = free_port(), folder.parent / f"{folder.name}.log"
     code = (
         "import json, sys; from pathlib import Path; from features.settings import load_settings; "
         "from serving.service import serve; "
         "action, company = json.loads(sys.argv[3]), {'currency': 'GBP'}; "
-        "serve(load_settings(home=Path(sys.argv[1]), company=company, action=action), int(sys.argv[2]))"
+        "settings = load_settings(home=Path(sys.argv[1]), company=company, action=action); "
+        "serve(settings, int(sys.argv[2]), int(sys.argv[4]))"
     )
     folder.mkdir(exist_ok=True)
-    root = str(Path(__file__).parents[2])
+    root = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(Path(__file__).parents[2])]))
     with log.open("w") as out:
         child = subprocess.Popen(
-            [sys.executable, "-c", code, str(folder), str(port), json.dumps(action)],
+            [sys.executable, "-c", code, str(folder), str(port), json.dumps(action), str(workers)],
             stdout=out,
             stderr=out,
             cwd=folder,
@@ -76,7 +78,7 @@ def running(folder: Path, **action: float) -> Iterator[Running]:
         )
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as client:
-            service = Running(client, Home(folder), log)
+            service = Running(client, Home(folder), log, child.pid)
             _wait_for_answer(service, child)
             yield service
     finally:

@@ -202,4 +202,4 @@ def test_half_a_price_is_told_before_anything_is_scored_or_served(company: Compa
     half = ask(tmp_path / "home", "score", data, "--as-of", "2026-07-01", settings=toml({"cost": 5.0}))
     assert half.problems == ["[action] success_rate: missing; set it, or remove the section"]
     with pytest.raises(ActionError, match="success_rate: missing"):
-        load(Home(company.home), Action(cost=5.0))
+        load(Home(company.home), Settings(action=Action(cost=5.0)))

@@ -1,6 +1,7 @@
 """What the API answers when something behind it breaks; in this process, as a real service cannot be broken so."""
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ from prometheus_client import REGISTRY
 
 from features.errors import RemoraError
 from features.settings import Settings
-from serving.api import build_app
+from serving.api.app import build_app
 from serving.errors import (
     BodyTooLargeError,
+    BusyError,
+    ForbiddenError,
     InvalidRequestError,
     NotJsonError,
     NotReadyError,
@@ -28,15 +31,18 @@ from serving.store import StoreError
 def ask(state: State, path: str, method: str = "GET", **options: Any) -> httpx.Response:
     async def send() -> httpx.Response:
         transport = httpx.ASGITransport(build_app(state), raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://remora") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
             return await client.request(method, path, **options)
 
     return asyncio.run(send())
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> State:
-    return State(Settings(home=tmp_path))
+def state(tmp_path: Path) -> Iterator[State]:
+    """One whose keys (none) have been read."""
+    with State(Settings(home=tmp_path)) as made:
+        made.keys.refresh(made.store())
+        yield made
 
 
 def test_a_bug_is_a_500_that_tells_nothing(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,6 +78,7 @@ def test_answers_are_counted(state: State) -> None:
 
     before = counted()
     ask(state, "/livez")
+    state.access_log.flush()
     assert counted() == before + 1
     assert 'remora_request_seconds_bucket{le="0.001",route="/livez"}' in ask(state, "/metrics").text
 
@@ -84,6 +91,8 @@ def test_answers_are_counted(state: State) -> None:
         (BodyTooLargeError("x"), 2, 413),
         (NotJsonError("x"), 2, 415),
         (NotReadyError("x"), 2, 503),
+        (BusyError("x"), 2, 429),
+        (ForbiddenError("x"), 2, 403),
         (StoreError("x"), 2, 503),
         (RemoraError("x"), 2, 503),
     ],

@@ -139,7 +139,7 @@ def test_an_empty_list_is_still_readable_by_machines(remora: Remora, style: str)
 def test_a_name_with_brackets_is_shown_as_it_is(scored: Answer, home_copy: Path, remora: Remora) -> None:
     """Rich would take [/b] for markup and fail."""
     with open_store(home_copy / "remora.db") as store:
-        first = store.at_risk(1)[0].prediction.customer_id
+        first = store.at_risk(limit=1).accounts[0].prediction.customer_id
         store.save_customers(pl.DataFrame({"customer_id": [first], "name": ["[bold]Acme[/b] [/red]"]}))
     assert "[bold]Acme[/b] [/red]" in remora("rank").out
     assert "[bold]Acme[/b] [/red]" in remora("explain", first).out

@@ -223,7 +223,7 @@ def test_what_can_be_said_of_little_is_said(bare: Path, tmp_path: Path, report: 
 
 def test_without_any_scoring_the_list_of_alerts_is_empty(tmp_path: Path) -> None:
     told = ask(tmp_path / "home", "alerts", "--json").json
-    assert told == {"as_of": None, "total": 0, "alerts": [], "held_back": {}}
+    assert told == {"as_of": None, "total": 0, "alerts": [], "held_back": {}, "snoozed": 0}
     assert ask(tmp_path / "home", "alerts").code == 0
 
 

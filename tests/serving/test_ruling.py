@@ -14,7 +14,7 @@ from features.settings import Company, RulesSection, Settings
 from models.bundle import Bundle
 from models.rules import load_pack
 from models.rules.pack import DEFAULT_PACK
-from serving.ruling import OldBundleError
+from serving.in_force import OldBundleError
 from serving.score import run_score, score
 from serving.store import Store, open_store
 from tests.literal import ago, rows, written

@@ -18,7 +18,8 @@ from models.bundle import Bundle
 from models.prediction import SCHEMA
 from models.rules import load_pack
 from serving.errors import NoFolderError
-from serving.score import NO_MODEL, ScoringError, people, run_score, score
+from serving.score import ScoringError, people, run_score, score
+from serving.scored import NO_MODEL
 from serving.store import open_store
 from tests.company import MLFLOW, Trained, program, quick
 from tests.literal import T as NOW
@@ -168,7 +169,7 @@ def test_the_store_ranks_what_was_scored(trained: Trained, scored: pl.DataFrame,
     with open_store(tmp_path / "store.db") as store:
         store.save_customers(people(trained.source))
         store.save(scored)
-        ranked = store.at_risk(5)
+        ranked = store.at_risk(limit=5).accounts
         assert store.count_at_risk() == scored["at_stake"].sum()
     wanted = scored.filter("at_stake").sort("value_at_risk", descending=True).head(5)
     assert [account.prediction.customer_id for account in ranked] == wanted["customer_id"].to_list()
@@ -216,14 +217,14 @@ def test_the_past_of_a_model_needs_backfill_and_is_marked(trained: Trained, tmp_
         rows_ = run_score(trained.source, earlier, bundle, trained.settings, store, None, True, silent)
         assert rows_["as_of"].unique().to_list() == [earlier]
         assert store.history(trained.date).height == 0  # left out of realised accuracy
-        assert all(account.backfill for account in store.at_risk(3))
+        assert all(account.backfill for account in store.at_risk(limit=3).accounts)
 
 
 def test_a_day_after_training_backfill_marks_nothing(trained: Trained, tmp_path: Path) -> None:
     later = trained.date + dt.timedelta(days=1)
     with open_store(tmp_path / "store.db") as store:
         run_score(trained.source, later, trained.candidate.bundle, trained.settings, store, None, True, silent)
-        assert not any(account.backfill for account in store.at_risk(3))
+        assert not any(account.backfill for account in store.at_risk(limit=3).accounts)
 
 
 def test_what_the_model_saw_is_kept(trained: Trained, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from models.prediction import SCHEMA, Prediction, Reason
 from serving.database import connect, transaction
 from serving.migrations import HEAD, VERSION_TABLE
+from serving.ranking import Wanted
 from serving.store import Store, StoreError, open_store
 from serving.tables import METADATA
 
@@ -41,7 +42,7 @@ def frame(*rows: dict[str, Any]) -> pl.DataFrame:
 
 
 def _ids(store: Store, **filters: Any) -> list[str]:
-    return [account.prediction.customer_id for account in store.at_risk(**filters)]
+    return [account.prediction.customer_id for account in store.at_risk(Wanted(**filters)).accounts]
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -198,8 +199,9 @@ def test_at_risk_filters_by_tier_probability_and_owner(store: Store) -> None:
     for (tier, least, owner), ids in expected.items():
         filters: dict[str, Any] = {"tier": tier, "min_probability": least, "owner": owner}
         assert _ids(store, **filters) == ids
-        assert store.count_at_risk(**filters) == len(ids)
-    assert [(a.name, a.owner) for a in store.at_risk()] == [("Ann", "eve"), (None, "eve"), (None, None), ("Dan", "joe")]
+        assert store.count_at_risk(Wanted(**filters)) == len(ids)
+    found = store.at_risk().accounts
+    assert [(a.name, a.owner) for a in found] == [("Ann", "eve"), (None, "eve"), (None, None), ("Dan", "joe")]
 
 
 def test_customers_are_replaced_and_may_have_ids_only(store: Store) -> None:
@@ -238,6 +240,7 @@ def test_rows_that_break_the_contract_change_nothing(store: Store) -> None:
 HALF = """
 import sys, time
 import polars as pl, sqlalchemy as sa
+from serving.ranking import Wanted
 from serving.store import open_store
 batches = []
 @sa.event.listens_for(sa.Engine, "after_cursor_execute")
@@ -258,19 +261,20 @@ def test_a_save_killed_half_way_leaves_the_old_state(store: Store, place: str, t
 
     with _python(HALF, place, str(tmp_path / "new.parquet")) as child:
         assert child.stdout.readline() == b"half\n"
-        assert store.count_at_risk(tier="old") == 12_000  # who reads does not wait for who writes
+        assert store.count_at_risk(Wanted(tier="old")) == 12_000  # who reads does not wait for who writes
         child.kill()
 
     with open_store(place) as reopened:
-        assert (reopened.count_at_risk(tier="old"), reopened.count_at_risk(tier="new")) == (12_000, 0)
+        assert (reopened.count_at_risk(Wanted(tier="old")), reopened.count_at_risk(Wanted(tier="new"))) == (12_000, 0)
         assert reopened.history(LATER)["tier"].unique().to_list() == ["old"]
         reopened.save(new)
-        assert reopened.count_at_risk(tier="new") == 12_000
+        assert reopened.count_at_risk(Wanted(tier="new")) == 12_000
 
 
 AT_ONCE = """
 import sys
 import polars as pl
+from serving.ranking import Wanted
 from serving.store import open_store
 rows = pl.read_parquet(sys.argv[2])
 print("ready", flush=True)
@@ -351,7 +355,7 @@ def test_the_ranked_list_is_read_off_its_index(tmp_path: Path) -> None:
     with open_store(tmp_path / "remora.db") as store:
         listen = ("before_cursor_execute", lambda _c, _u, statement, values, *_: seen.append((statement, values)))
         sa.event.listen(store._engine, *listen)
-        store.at_risk(50, 1000, tier="A", min_probability=0.5)
+        store.at_risk(Wanted(tier="A", min_probability=0.5), 50, 1000)
         statement, values = seen[-1]
         with store._engine.connect() as connection:
             plan = " / ".join(step[3] for step in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values))
@@ -399,6 +403,7 @@ def test_a_user_without_rights_is_told(postgres_url: str) -> None:
 
 IMPORTED = """
 import sys
+from serving.ranking import Wanted
 from serving.store import open_store
 open_store(sys.argv[1]).close()
 heavy = {"alembic", "pandas", "sklearn", "scipy", "mlflow", "lightgbm", "training", "monitoring"}

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from models.prediction import CurvePoint
 from serving.database import connect, transaction
 from serving.migrations import HEAD, VERSION_TABLE
+from serving.ranking import Wanted
 from serving.store import Store, open_store
 from serving.tables import METADATA
 from tests.serving.test_store import LATER, frame, row
@@ -20,7 +21,7 @@ CURVE = [{"days": 30, "probability": 0.04}, {"days": 90, "probability": 0.25}]
 
 
 def ids(store: Store, **filters: Any) -> list[str]:
-    return [account.prediction.customer_id for account in store.at_risk(**filters)]
+    return [account.prediction.customer_id for account in store.at_risk(Wanted(**filters)).accounts]
 
 
 def test_curve_days_and_profit_come_back_as_they_went_in(store: Store) -> None:
@@ -47,7 +48,7 @@ def test_worth_acting_is_a_profit_above_nothing_the_highest_first(store: Store) 
     store.save(frame(*rows, row("gone", at_stake=False, expected_profit=999.0)))
     assert ids(store, worth_acting=True) == ["b", "a", "f"]
     assert ids(store, worth_acting=True, limit=1, offset=1) == ["a"]
-    assert store.count_at_risk(worth_acting=True) == 3
+    assert store.count_at_risk(Wanted(worth_acting=True)) == 3
     assert ids(store) == ["f", "e", "d", "c", "b", "a"]  # as ever, by value at risk
 
 
@@ -63,7 +64,7 @@ def test_worth_acting_goes_with_the_other_filters(store: Store) -> None:
     ]
     for filters, expected in wanted:
         assert ids(store, **filters, worth_acting=True) == expected
-        assert store.count_at_risk(**filters, worth_acting=True) == len(expected)
+        assert store.count_at_risk(Wanted(**filters, worth_acting=True)) == len(expected)
 
 
 def test_a_later_score_replaces_the_profit(store: Store) -> None:
@@ -77,7 +78,7 @@ def test_the_list_of_those_worth_it_is_read_off_its_index(tmp_path: Path) -> Non
     with open_store(tmp_path / "remora.db") as store:
         listen = ("before_cursor_execute", lambda _c, _u, statement, values, *_: seen.append((statement, values)))
         sa.event.listen(store._engine, *listen)
-        store.at_risk(50, 1000, tier="A", worth_acting=True)
+        store.at_risk(Wanted(tier="A", worth_acting=True), 50, 1000)
         statement, values = seen[-1]
         with store._engine.connect() as connection:
             plan = " / ".join(step[3] for step in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values))

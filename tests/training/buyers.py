@@ -9,10 +9,12 @@ from models.fit_bg_nbd import fit_rhythm
 from models.manifest import FeatureColumn
 from models.matrix import to_matrix
 from training.split import Plan, folds
+from training.value_choice import SimpleForecast
 
 HORIZON = 60
 PLAN = Plan(test=420 * DAY, training=tuple(day * DAY for day in (240, 270, 300, 330, 360)), later_period=True)
 SHORT = Plan(test=420 * DAY, training=(420 * DAY,), later_period=False)
+SIMPLE = SimpleForecast("rhythm_value")
 COLUMNS = tuple(
     FeatureColumn(name=name)
     for name in ("rfm_orders_count", "rfm_recency_days", "rfm_tenure_days", "rfm_amount_mean", "rfm_amount_sum")

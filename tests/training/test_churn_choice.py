@@ -7,9 +7,10 @@ import polars as pl
 import pytest
 
 from features.clock import DAY
+from models.basis import basis_of
 from models.design import Design
 from models.manifest import FeatureColumn
-from training.churn_choice import choose, fit_members, judging
+from training.churn_choice import SIMPLE, Recipe, choose, fit_members, judging
 from training.split import Plan, folds
 
 CUTOFFS = tuple(day * DAY for day in (100, 130, 160, 190))
@@ -36,6 +37,11 @@ def rows(cutoffs: Sequence[int] = (*CUTOFFS, PLAN.test), customers: int = 400, b
             "churned": (rng.random(n) < 1 / (1 + np.exp(-odds))).astype(float),
         }
     )
+
+
+def said(recipe: Recipe) -> str:
+    """The basis of the rows that a model of this recipe speaks for."""
+    return basis_of(fit_members(rows(), DESIGN, "inactive", trees=False).mixture(recipe))
 
 
 def test_judged_at_the_latest_training_cutoff_on_windows_closed_before() -> None:
@@ -66,6 +72,7 @@ def test_a_straight_risk_is_left_to_the_line_and_a_bent_one_to_the_trees() -> No
     assert bent.kind in ("trees", "blend")
     best = max(straight.compared, key=lambda each: each.roc_auc)
     assert (best.kind, best.trees_weight) == (straight.kind, straight.trees_weight)
+    assert said(straight).endswith("(ranked best of those compared)")
 
 
 def test_what_happened_at_the_test_and_to_those_set_aside_changes_nothing() -> None:
@@ -81,12 +88,20 @@ def test_what_happened_at_the_test_and_to_those_set_aside_changes_nothing() -> N
 def test_with_too_few_churners_for_trees_the_line_is_served() -> None:
     found = choose(rows(), PLAN, 60, DESIGN, "inactive", trees=False)
     assert (found.kind, found.trees_weight, len(found.compared)) == ("linear", 0.0, 1)
+    assert said(found) == "model: logistic regression (too few churners or customers for trees)"
     members = fit_members(rows(), DESIGN, "inactive", trees=False)
     assert members.trees is None
     assert members.mixture(found).linear_weight == 1.0
 
 
-@pytest.mark.parametrize(("trees", "kind"), [(True, "blend"), (False, "linear")])
-def test_nothing_to_judge_on(trees: bool, kind: str) -> None:
+@pytest.mark.parametrize(("trees", "kind", "why"), [(True, "blend", "no earlier period"), (False, "linear", "too few")])
+def test_nothing_to_judge_on(trees: bool, kind: str, why: str) -> None:
     nobody = rows().with_columns(churned=pl.when(pl.col("as_of") < CUTOFFS[3]).then(0.0).otherwise("churned"))
-    assert choose(nobody, PLAN, 60, DESIGN, "inactive", trees=trees).kind == kind
+    found = choose(nobody, PLAN, 60, DESIGN, "inactive", trees=trees)
+    assert found.kind == kind
+    assert f"({why}" in said(found)
+
+
+def test_only_the_simple_members_that_are_wanted_are_fitted() -> None:
+    every, none = (fit_members(rows(), DESIGN, "inactive", trees=False, wanted=each) for each in (SIMPLE, ()))
+    assert (set(every.simple), set(none.simple)) == ({"linear"}, set())

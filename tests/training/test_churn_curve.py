@@ -18,6 +18,7 @@ from tests.training.waiters import (
     PLAN,
     SHORT,
     WINDOW,
+    bought,
     opened,
     purchases,
     snapshots,
@@ -27,7 +28,7 @@ from training import curve_report
 from training.bootstrap import Interval
 from training.churn_curve import FittedCurve, fit_curve, known_until
 from training.curve_report import ComparedEdge, Scores, ruled
-from training.hazard import Task, outcomes
+from training.hazard import Task
 from training.metrics import log_loss, roc_auc
 
 
@@ -53,12 +54,9 @@ def test_nothing_of_the_test_period_is_read(buyers: FittedCurve, tmp_path: Path)
 
 
 def test_but_all_before_it_is(tmp_path: Path) -> None:
-    day, task = pl.col("occurred_at").cast(pl.Int64) / DAY, Task((30, 60, 90, 180), "no_purchase", BUYING, DESIGN)
-    came = [
-        np.nansum(outcomes(opened(tmp_path / str(until), transactions=purchases().filter(day < until)), snapshots(),
-                           PLAN, task, PLAN.test).events)
-        for until in (419, 420, 600)
-    ]  # fmt: skip
+    day = pl.col("occurred_at").cast(pl.Int64) / DAY
+    until = (419, 420, 600)
+    came = [np.nansum(bought(tmp_path / str(last), purchases().filter(day < last)).events) for last in until]
     assert came[0] < came[1] == came[2]
 
 
@@ -113,8 +111,7 @@ def test_scores_are_those_of_the_judged(buyers: FittedCurve, tmp_path: Path) -> 
     from models.churn import fit_churn
     from training.calibration import fit_platt
 
-    task = Task((30, 60, 90, 180), "no_purchase", BUYING, DESIGN)
-    found = outcomes(opened(tmp_path, transactions=purchases()), snapshots(), PLAN, task, PLAN.test)
+    found = bought(tmp_path)
     as_of, fold, silent = found.integers("as_of"), found.integers("fold"), 1 - found.events[:, 0]
     trains, aside = (as_of <= 300 * DAY) & (fold != 0), (as_of <= 300 * DAY) & (fold == 0)
     judged = (as_of == 360 * DAY) & (fold != 0)

@@ -265,14 +265,10 @@ def test_cutoff_and_four_way_tables():
     assert words_of(shown(printout.four_way_table(report)), "new customers, later period")[:2] == ["40", "0.700"]
 
 
-def test_value_and_decile_tables_name_the_unit():
+def test_the_value_table_names_the_unit():
     report = value_report()
     text = shown(printout.value_table(report))
     assert words_of(text[text.index("mean error, GBP") :], "model")[0] == f"{report.model.mae:,.2f}"
-    text = shown(printout.decile_table(report), width=120)
-    first = report.deciles[0]
-    ratio = f"{first.total_predicted / first.total_actual:.2f}"
-    assert words_of(text, "1  ") == ["40", f"{first.mean_predicted:,.2f}", f"{first.mean_actual:,.2f}", ratio]
 
 
 def test_the_range_of_value_is_judged_where_it_is_given():

@@ -13,21 +13,18 @@ from models.design import Design
 from models.value_model import expected
 from models.value_range import ValueRange, begins_at_zero, value_range
 from tests.real_data import real_data, real_settings
-from tests.training.buyers import COLUMNS, HORIZON, PLAN, SHORT, design, snapshots
+from tests.training.buyers import COLUMNS, HORIZON, PLAN, SHORT, SIMPLE, design, snapshots
 from training.coverage import coverage
 from training.fit_value import FittedValue, correction, fit_range, fit_value
 from training.metrics import normalised_gini, total_ratio
 from training.snapshots import fit_population, take
 from training.targets import targets
-from training.value_choice import SimpleForecast, column_of
+from training.value_choice import column_of
 
 
 @pytest.fixture(scope="module")
 def rows() -> pl.DataFrame:
     return snapshots(2000)
-
-
-SIMPLE = SimpleForecast("rhythm_value")
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +40,8 @@ def fitted(rows: pl.DataFrame, known: Design) -> FittedValue:
 def said(fitted: FittedValue, known: Design, rows: pl.DataFrame) -> dict[str, np.ndarray]:
     matrix = known.matrix(rows)
     found = {name: Booster.from_text(text).predict(matrix) for name, text in fitted.texts.items()}
+    if fitted.mixture.linear:
+        found["linear"] = fitted.mixture.linear.predict_raw(matrix, known.names)
     low, high = value_range(found["low"], found["high"], fitted.range)
     worth = expected(fitted.mixture, found, column_of(matrix, known.names, "rhythm_value"))
     return {"expected": worth, "bottom": low, "top": high, "zero": begins_at_zero(found["low"])}
@@ -51,7 +50,7 @@ def said(fitted: FittedValue, known: Design, rows: pl.DataFrame) -> dict[str, np
 def test_it_holds_the_boosters_that_its_mixture_names(fitted: FittedValue) -> None:
     assert set(fitted.texts) == set(fitted.mixture.boosters)
     assert fitted.mixture.why.startswith(fitted.mixture.kind)
-    assert len(fitted.compared) == 5
+    assert len(fitted.compared) == 6
 
 
 def test_it_predicts_a_later_period(fitted: FittedValue, known: Design, rows: pl.DataFrame) -> None:

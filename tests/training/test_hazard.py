@@ -11,13 +11,14 @@ from features.clock import DAY
 from models.booster import Booster
 from models.churn_curve import CurveModel, survival_losses
 from tests.training.waiters import (
-    BUYING,
     CUTOFFS,
     DESIGN,
     PAYING,
     PLAN,
     SHORT,
+    TASK,
     WINDOW,
+    bought,
     opened,
     purchases,
     rates,
@@ -27,14 +28,12 @@ from training import hazard
 from training.curve_report import _ahead, _among
 from training.hazard import Known, Task, fit_hazard, outcomes, person_periods, platt, reached
 
-TASK = Task((30, 60, 90, 180), "no_purchase", BUYING, DESIGN)
 NAN = float("nan")
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> Known:
-    tables = opened(tmp_path_factory.mktemp("buyers"), transactions=purchases())
-    return outcomes(tables, snapshots(), PLAN, TASK, PLAN.test)
+    return bought(tmp_path_factory.mktemp("buyers"))
 
 
 def known(events: list[list[float]], as_of: int = 0) -> Known:
@@ -94,8 +93,7 @@ def test_hazards_are_those_of_the_simulation(found: Known) -> None:
 
 
 def test_the_order_of_the_snapshots_does_not_matter(found: Known, tmp_path: Path) -> None:
-    tables = opened(tmp_path, transactions=purchases())
-    again = outcomes(tables, snapshots().reverse(), PLAN, TASK, PLAN.test)
+    again = bought(tmp_path, rows=snapshots().reverse())
     assert again.rows.equals(found.rows)
     assert (again.matrix == found.matrix).all()
 

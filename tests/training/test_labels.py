@@ -9,21 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from features.at_stake import LabelError, at_stake, definition_of
 from features.clock import DAY
 from features.engines import Engine
 from features.point_in_time import Tables
 from features.settings import Churn, Value
 from tests.literal import ENGINES, T, ago, at, by_customer, frame, rows, source
-from training.labels import (
-    LabelError,
-    at_stake,
-    churned,
-    definition_of,
-    labelled_cutoffs,
-    realised_value,
-    value_source_of,
-    window_days,
-)
+from training.labels import churned, labelled_cutoffs, realised_value, value_source_of, window_days
 
 Opened = Callable[..., Tables]
 

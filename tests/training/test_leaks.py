@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from features.build import Fitted, build, build_many
+from features.build import Fitted, build, build_many, steady
 from features.clock import DAY, micros
 from models.manifest import FeatureColumn
 from tests.company import shop
@@ -14,7 +14,6 @@ from tests.literal import source
 from training.feature_strength import strengths
 from training.leaks import audit, changed, rises, too_good, too_strong
 from training.metrics import roc_auc
-from training.snapshots import steady
 
 T = micros(dt.datetime(2026, 3, 1, tzinfo=dt.UTC))
 LATER = T + 90 * DAY

@@ -11,9 +11,10 @@ from polars.testing import assert_frame_equal
 from features.clock import EPOCH, micros, start_of
 from features.engines import open_source
 from features.settings import Churn, Features, Gate, Settings, Snapshots, Value
-from features.sources import TABLES
+from models.bundle import Bundle
 from tests.company import AS_OF, MLFLOW, Trained, finished, program, quick, shop
 from tests.literal import source, written
+from tests.training.later import EARLIER, D, as_it_may_become, as_it_was
 from training.candidate import Candidate
 from training.evaluate import LATER_PERIOD, NOT_LATER
 from training.gate import TooFewChurners
@@ -22,47 +23,7 @@ from training.pipeline import train
 
 pytestmark = pytest.mark.filterwarnings(MLFLOW)
 
-EARLIER = dt.date(2026, 2, 1)
-D = dt.datetime(2026, 2, 1)
 MADE = dt.datetime(2026, 8, 1, tzinfo=dt.UTC)
-
-FILLED = {"subscriptions": ("ended_at",), "tickets": ("first_solution_at", "closed_at")}
-"""Fields whose own date may lie after D in a row that happened before it."""
-
-
-def as_it_was(table: str, rows: pl.DataFrame) -> pl.DataFrame:
-    """What a copy of the folder taken on D would hold."""
-    dates = [name for name in (TABLES[table].happened_at, "recorded_at") if name in rows.columns]
-    known = rows.filter(pl.all_horizontal(pl.col(name).is_null() | (pl.col(name) <= D) for name in dates))
-    late = [pl.when(pl.col(name) <= D).then(name) for name in FILLED.get(table, ())]
-    if table == "tickets":
-        minutes = pl.duration(minutes="first_response_minutes")
-        late.append(pl.when(pl.col("occurred_at") + minutes <= D).then("first_response_minutes"))
-        late.append(pl.when(pl.col("closed_at") <= D).then("satisfaction"))
-    return known.with_columns(late)
-
-
-def as_it_may_become(table: str, rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows after D turned upside down and doubled, others of before D that came to be known only after it.
-
-    What a row of before D tells later (an end, a solution) is made up.
-    """
-    happened = str(TABLES[table].happened_at)
-    after = rows.filter(pl.col(happened) > D)
-    wild = [
-        (pl.col(name) * -7 + 13) if kind == pl.Float64 else pl.lit("changed").alias(name)
-        for name, kind in rows.schema.items()
-        if name != "customer_id" and (kind == pl.Float64 or kind == pl.String)
-    ]
-    moved = after.with_columns(wild).with_columns(pl.col(happened) + pl.duration(days=3))
-    shuffled = after.with_columns(customer_id=pl.col("customer_id").reverse())
-    before = rows.filter(~(pl.col(happened) > D) | pl.col(happened).is_null())
-    for name in FILLED.get(table, ()):
-        before = before.with_columns(pl.when(~(pl.col(name) > D)).then(name).otherwise(D + dt.timedelta(days=2)))
-    told_late = before.filter(pl.col(happened).is_between(D - dt.timedelta(days=110), D)).with_columns(wild)
-    told_late = told_late.with_columns(customer_id=pl.col("customer_id").reverse())
-    late = [told_late.with_columns(recorded_at=D + dt.timedelta(days=1))] if "recorded_at" in rows.columns else []
-    return pl.concat([before, moved, shuffled, *late], how="vertical_relaxed")
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +68,19 @@ def test_training_again_gives_the_same_bundle(trainings: dict[str, Candidate], t
     assert len({candidate.bundle.id for candidate in trainings.values()}) == 1
 
 
+def test_without_asking_for_a_refit_the_same_model_is_judged_and_served(tmp_path: Path) -> None:
+    as_of = micros(dt.datetime.fromisoformat(AS_OF).replace(tzinfo=dt.UTC))
+    opened = source(tmp_path, "polars", {"transactions": shop(120)})
+    asked, judged = (train(opened, as_of, SHORT, MADE, tmp_path / f"{r}", refit=r) for r in (True, False))
+    assert (judged.churn, judged.value) == (asked.churn, asked.value)
+    assert asked.refit is not None
+    assert asked.refit.judged or "no room" in asked.refit.why
+    assert judged.refit is not None
+    assert judged.refit.why == "not refitted: it was not asked whether that would be better"
+    mixtures = (bundle.manifest.churn.mixture for bundle in (judged.bundle, Bundle.load(tmp_path / "False" / "draft")))
+    assert len({mixture.model_dump_json() for mixture in mixtures}) == 1
+
+
 def test_the_copies_do_differ_after_the_date(company: Path) -> None:
     """Else the tests above compare nothing."""
     for table in ("transactions", "subscriptions", "usage_events", "tickets", "nps_responses", "interactions"):
@@ -138,7 +112,7 @@ def test_a_candidate_knows_what_it_is(trained: Trained) -> None:
 
 
 def test_the_reference_holds_those_at_stake_on_the_day_of_training(trained: Trained) -> None:
-    from training.labels import at_stake
+    from features.at_stake import at_stake
 
     reference = trained.candidate.bundle.reference()
     stake = at_stake(trained.source.tables, trained.as_of, "cancelled", trained.settings.churn)

@@ -7,13 +7,13 @@ from typing import Any
 import polars as pl
 import pytest
 
+from features.at_stake import LabelError
 from features.clock import DAY, EPOCH, micros
 from features.engines import Source
 from features.settings import Churn, Settings, Snapshots, Value
 from tests.company import shop
 from tests.literal import T as NOW
 from tests.literal import ago, at, rows, source
-from training.labels import LabelError
 from training.split import SplitError
 from training.targets import targets
 

@@ -6,8 +6,10 @@ import pytest
 
 from features.clock import DAY
 from models.design import Design
-from tests.training.buyers import COLUMNS, HORIZON, PLAN, SHORT, design, snapshots
+from tests.training.buyers import COLUMNS, HORIZON, PLAN, SHORT, SIMPLE, design, snapshots
 from training.bootstrap import Interval
+from training.fit_value_linear import fit_log_linear
+from training.inner import training_rows
 from training.intervals import Judged
 from training.metrics import normalised_gini, total_ratio
 from training.split import Plan
@@ -17,9 +19,6 @@ from training.value_choice import PREFERRED, Choice, SimpleForecast, candidates,
 @pytest.fixture(scope="module")
 def rows() -> pl.DataFrame:
     return snapshots()
-
-
-SIMPLE = SimpleForecast("rhythm_value")
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +73,7 @@ def test_a_clearly_better_model_is_kept_though_it_is_not_simple(rows: pl.DataFra
     table = {row.kind: row.behind for row in choice.compared}
     assert surely_behind_by_table(table["bg_nbd"])
     assert surely_behind_by_table(table["blend"])
+    assert surely_behind_by_table(table["mean"])
 
 
 def test_the_blend_is_the_mean_of_trees_and_rhythm(rows: pl.DataFrame, known: Design) -> None:
@@ -81,6 +81,23 @@ def test_the_blend_is_the_mean_of_trees_and_rhythm(rows: pl.DataFrame, known: De
     matrix = known.matrix(rows.head(50))
     one, other, both = (fitted[k].expected(matrix, known.names) for k in ("two_part", "bg_nbd", "blend"))
     np.testing.assert_allclose(both, (one + other) / 2)
+
+
+def test_the_mean_is_that_of_trees_rhythm_and_a_log_linear_regression(rows: pl.DataFrame, known: Design) -> None:
+    fitted = candidates(rows, PLAN, known, ("two_part",), simple=SIMPLE)
+    mixture, matrix = fitted["mean"].mixture, known.matrix(rows.head(50))
+    assert mixture.linear == fit_log_linear(
+        known.matrix(training_rows(rows, PLAN)), training_rows(rows, PLAN)["value"].to_numpy(), known
+    )
+    assert mixture.linear
+    one, other, mean = (fitted[k].expected(matrix, known.names) for k in ("two_part", "bg_nbd", "mean"))
+    third = np.exp(mixture.linear.predict_raw(matrix, known.names))
+    np.testing.assert_allclose(mean, (one + other + third) / 3)
+
+
+def test_with_few_buyers_there_is_no_regression(rows: pl.DataFrame, known: Design) -> None:
+    few = rows.filter(pl.col("customer_id").is_in([f"C{number}" for number in range(15)]))
+    assert set(candidates(few, PLAN, known, ("tweedie",), simple=SIMPLE)) == {"tweedie", "bg_nbd", "blend"}
 
 
 def surely_behind_by_table(behind: Interval | None) -> bool:

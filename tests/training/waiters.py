@@ -11,6 +11,7 @@ from features.settings import Churn
 from models.design import Design
 from models.manifest import FeatureColumn
 from tests.literal import source
+from training.hazard import Known, Task, outcomes
 from training.metrics import Floats
 from training.split import Plan, folds
 
@@ -21,6 +22,7 @@ WINDOW = 60
 BUYING = Churn(definition="no_purchase", horizon_days=60, active_within_days=365)
 PAYING = Churn(definition="cancelled", horizon_days=60, grace_days=0)
 DESIGN = Design((FeatureColumn(name="rate"), FeatureColumn(name="noise")))
+TASK = Task((30, 60, 90, 180), "no_purchase", BUYING, DESIGN)
 
 
 def rates(customers: int) -> Floats:
@@ -63,6 +65,12 @@ def subscriptions(rows: pl.DataFrame, seed: int = 5) -> pl.DataFrame:
         ended_at=ends.cast(pl.Datetime("us")),
         monthly_amount=pl.lit(1.0),
     )
+
+
+def bought(folder: Path, transactions: pl.DataFrame | None = None, rows: pl.DataFrame | None = None) -> Known:
+    """What is known at the test cut-off of `rows`, by default all, after `transactions`, by default all."""
+    tables = opened(folder, transactions=purchases() if transactions is None else transactions)
+    return outcomes(tables, snapshots() if rows is None else rows, PLAN, TASK, PLAN.test)
 
 
 def opened(folder: Path, **tables: pl.DataFrame) -> Tables:

@@ -1,0 +1,116 @@
+"""The API and the workbench as one ASGI application: the routes, and what every answer has in common."""
+
+import logging
+import time
+from typing import Any, Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from features.errors import RemoraError
+from serving.access.keys import UnknownKeyError
+from serving.api import predict
+from serving.api.operations import OPERATIONS
+from serving.api.replies import SECURITY, problem, refusal
+from serving.schemas import Problem
+from serving.state import ACTOR, State
+from serving.workbench.page import operations as workbench
+
+CHALLENGE: Final = {"www-authenticate": 'Bearer realm="remora", Basic realm="remora"'}
+"""A browser then asks for a name (any) and a password (the key)."""
+
+log = logging.getLogger("remora.api")
+
+
+def build_app(state: State) -> "Door":
+    """The application; `state` must be entered while it serves."""
+    every = (*OPERATIONS, *workbench())
+    routes = [Route(each.path, each.endpoint, methods=[each.method]) for each in every]
+    handlers: Any = {RemoraError: _refuse, HTTPException: _refuse_http, Exception: _fail}
+    app = Starlette(routes=routes, exception_handlers=handlers)
+    app.router.redirect_slashes = False  # a redirect repeats the Host header of whoever asks
+    app.state.remora = state
+    return Door(app, state, routes)
+
+
+class Door:
+    """Answers predictions itself and hands the rest on; counts every answer, and gives it the headers all share."""
+
+    def __init__(self, app: ASGIApp, state: State, routes: list[Route]) -> None:
+        self._app, self._state = app, state
+        self._routes = routes
+        self._names = {route.path: route.path for route in routes if "{" not in route.path}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        began, status = time.perf_counter(), 500
+
+        async def finish(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"].extend(SECURITY)
+            await send(message)
+
+        try:
+            if scope["path"] == predict.PATH and scope["method"] == "POST":
+                status = await self._predict(scope, receive, send)
+            else:
+                await self._app(scope, receive, finish)
+        finally:
+            seconds = time.perf_counter() - began
+            line = (time.time(), scope.get(ACTOR, "-"), scope["method"], self._route(scope), status, seconds)
+            self._state.access_log.add(line)
+
+    async def _predict(self, scope: Scope, receive: Receive, send: Send) -> int:
+        """Answer a prediction; gives the status."""
+        try:
+            await predict.answer(self._state, scope, receive, send)
+            return 200
+        except RemoraError as error:
+            answer = _refusal(predict.PATH, error)
+        except Exception:
+            log.exception("%s failed", predict.PATH)
+            answer = _failure()
+        answer.raw_headers.extend(SECURITY)
+        await answer(scope, receive, send)
+        return answer.status_code
+
+    def _route(self, scope: Scope) -> str:
+        """The path of the route that was meant; "other" for what has none."""
+        known = self._names.get(scope["path"])
+        return known or next((r.path for r in self._routes if r.matches(scope)[0] is not Match.NONE), "other")
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RemoraError)
+    return _refusal(request.url.path, error)
+
+
+def _refusal(path: str, error: RemoraError) -> Response:
+    answer = refusal(error)
+    if answer.status_code == 503:
+        log.warning("%s: %s", path, error)
+    if isinstance(error, UnknownKeyError):
+        answer.headers.update(CHALLENGE)
+    return answer
+
+
+async def _refuse_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    answer = problem(error.status_code, problems=[Problem(field="", reason=str(error.detail))])
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+async def _fail(request: Request, error: Exception) -> Response:
+    """A bug: the log has the traceback, the caller the bare fact."""
+    return _failure()
+
+
+def _failure() -> Response:
+    return problem(500, problems=[Problem(field="", reason="an error of the service, which its log describes")])
