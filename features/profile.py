@@ -16,8 +16,8 @@ RULES = ("industry_growth_rate", "size_fit", "employees")
 SERVICE = ("customer_id", "signed_up_at", "name")
 
 _PERSONAL = re.compile(
-    r"(^|_)(name|(first|last|full|sur|contact|company)_?name|e?_?mail|phone|telephone|mobile|fax|address|street|postcode|"
-    r"zip|iban|birthday|birth_?date|date_of_birth|dob|contact|contact_person|respondent|account_owner)($|_)",
+    r"^(first|last|full|sur|contact|company|customer|person)?_?name$|(^|_)(e?_?mail|phone|telephone|mobile|fax|address|"
+    r"street|iban|birthday|birth_?date|date_of_birth|dob|contact_person|respondent)(_?(address|number|no))?$",
     re.IGNORECASE,
 )
 
@@ -29,7 +29,7 @@ class PersonalColumnError(RemoraError):
 def is_personal(column: str) -> bool:
     """Whether a column, by its name, says who somebody is or how to reach them: such never become features.
 
-    >>> [is_personal(name) for name in ("email", "contact_phone", "industry", "mailing_days", "birthday")]
+    >>> [is_personal(name) for name in ("email", "contact_phone", "plan_name", "phone_service", "birthday")]
     [True, True, False, False, True]
     """
     return _PERSONAL.search(column) is not None
@@ -40,7 +40,7 @@ def profile(tables: Tables, as_of: int, static: Collection[str]) -> Frame | None
 
     `static` names columns of `customers`; one row a customer, the first where a key stands twice.
     """
-    if personal := [name for name in static if is_personal(name)]:
+    if personal := [name for name in static if is_personal(name) and name not in SERVICE]:
         raise PersonalColumnError(
             *(
                 f"[profile] static: {name!r} says who a customer is; take it out, models learn nothing from it"
@@ -59,9 +59,14 @@ def profile(tables: Tables, as_of: int, static: Collection[str]) -> Frame | None
 
 
 def extras(tables: Tables) -> tuple[str, ...]:
-    """Columns of `customers` that describe the customer: all but the key, the sign-up and what is personal."""
+    """Columns of `customers` that describe the customer: all but the key, the name and the sign-up."""
     if "customers" not in tables:
         return ()
     present = tables["customers"].collect_schema().names()
     later = [name for name, column in Customers.columns().items() if column.kind == "time"]
-    return tuple(name for name in present if name not in (*SERVICE, *later) and not is_personal(name))
+    return tuple(name for name in present if name not in (*SERVICE, *later))
+
+
+def learnable(tables: Tables) -> tuple[str, ...]:
+    """`extras` without what is personal."""
+    return tuple(name for name in extras(tables) if not is_personal(name))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from features.errors import RemoraError
 from models.matrix import Float32
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def golden_problem(bundle: "Bundle") -> str | None:
         told = json.loads((bundle.folder / "golden.json").read_text(encoding="utf-8"))
         expected: dict[str, Any] = told["expected"]
         found = _predictions(bundle, told["rows"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RemoraError) as error:
         return f"golden.json does not fit the models ({type(error).__name__}: {error})"
     if not told["rows"] or found.keys() != expected.keys():
         return "golden.json does not hold the predictions of these models"

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final, Literal
 from uuid import uuid4
 
 import sqlalchemy as sa
-from pydantic import AfterValidator, AwareDatetime, Field, RootModel
+from pydantic import AfterValidator, Field, RootModel
 
 from features.clock import EPOCH, now
 from models.rules.pack import Lang, RulePack
@@ -16,6 +16,7 @@ from serving.errors import InvalidRequestError, RequestError
 from serving.interventions import interventions
 from serving.schemas import Strict
 from serving.tables import ALERTS, CUSTOMERS
+from serving.times import Moment
 
 __all__ = ["AlertClosedError", "AlertEvent", "UnknownAlertError", "add_event", "alert_page", "interventions"]
 
@@ -48,7 +49,7 @@ Told = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(_stor
 
 
 class _Happened(Strict):
-    at: AwareDatetime | None = Field(None, description="When it happened; default: now. Not in the future.")
+    at: Moment | None = Field(None, description="When it happened; default: now. Not in the future.")
 
 
 class Acknowledged(_Happened):
@@ -61,7 +62,7 @@ class Snoozed(_Happened):
     """The alert is to stay out of sight for a time."""
 
     kind: Literal["snoozed"]
-    until: AwareDatetime = Field(description="Until when; in the future, at most 366 days.")
+    until: Moment = Field(description="Until when; in the future, at most 366 days.")
     reason: Told
 
 

@@ -24,9 +24,6 @@ class IdempotencyConflictError(RequestError):
     status = 409
     kind = "idempotency-conflict"
 
-    status = 409
-    kind = "idempotency-conflict"
-
 
 @dataclass(frozen=True)
 class Answered:

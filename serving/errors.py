@@ -1,11 +1,12 @@
 """Every family of user errors and what a door answers to it: an exit code and an HTTP status, said once."""
 
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from features.errors import RemoraError
-from features.settings import Action
-from models.action import is_priced
+
+if TYPE_CHECKING:
+    from features.settings import Action
 
 
 class NoFolderError(RemoraError):
@@ -39,11 +40,13 @@ class InvalidRequestError(RequestError):
     """A field is missing, unknown, or has a value it cannot have."""
 
 
-def require_price(action: Action, name: str) -> None:
+def require_price(action: "Action", name: str) -> None:
     """Raise InvalidRequestError where `name` asks what acting earns and `[action]` has no price.
 
     An empty list would read as if nobody were worth it.
     """
+    from models.action import is_priced  # late: every command imports this module
+
     if not is_priced(action):
         raise InvalidRequestError(
             f"{name}: acting has no price; set [action] cost and success_rate in remora.toml, then score again",

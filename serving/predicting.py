@@ -54,6 +54,11 @@ class Predictor:
         self._layout = Layout(bundle, frozenset(indicator.feature for indicator in indicators))
 
     @property
+    def kinds(self) -> dict[str, str]:
+        """Every feature that may be given → "number" or "category": the models' and those of the composite score."""
+        return self._layout.kinds
+
+    @property
     def required(self) -> frozenset[str]:
         """The features that may not be left out."""
         return self._layout.required

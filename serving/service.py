@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import bentoml
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.config import HTTP_PROTOCOLS
 
 from features.settings import Settings, load_settings
 from serving.api.app import build_app
@@ -66,6 +67,7 @@ class RemoraService:
     """Churn and value predictions, ranked accounts, and the workbench."""
 
 
+HTTP_PROTOCOLS["auto"] = "serving.api.connections:Connection"  # Bento leaves the choice to uvicorn
 RemoraService.add_asgi_middleware(Entrance)  # type: ignore[attr-defined]  # the decorator makes a Service of the class
 
 

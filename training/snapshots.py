@@ -9,7 +9,7 @@ from features.build import Fitted, build_many, steady
 from features.catalog import kinds, split_window
 from features.clock import moment
 from features.engines import Source
-from features.profile import RULES, extras
+from features.profile import RULES, learnable
 from features.settings import Definition, Settings
 from models.manifest import FeatureColumn
 from models.rules import load_pack
@@ -40,7 +40,7 @@ class Snapshots:
 
 def fit_population(source: Source, as_of: int, definition: Definition, settings: Settings) -> Fitted:
     """What the features need to know of the population, learnt from what was known at `as_of`."""
-    static = extras(source.tables) if definition == "labelled" else settings.profile.static
+    static = learnable(source.tables) if definition == "labelled" else settings.profile.static
     excluded = settings.features.exclude
     return Fitted(
         core_features=core_features(source.until(as_of).tables, as_of, load_pack(settings.rules.pack)),

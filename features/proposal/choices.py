@@ -11,7 +11,7 @@ from features.build import beginnings
 from features.clock import DAY
 from features.engines import Source
 from features.point_in_time import Tables
-from features.profile import extras
+from features.profile import extras, is_personal
 from features.proposal.horizons import (
     Horizon,
     Term,
@@ -110,7 +110,7 @@ def _profile(tables: Tables, definition: Definition) -> Iterator[Choice]:
     if "customers" not in tables or not (names := extras(tables)):
         return
     rows: pl.DataFrame = tables["customers"].select(*names).collect(backend="polars").to_native()
-    doubts = {name: suspicions(name, rows[name]) for name in names}
+    doubts = {name: suspicions(name, rows[name]) | _who(name) for name in names}
     if definition == "labelled":
         yield from _excluded(doubts)
         return
@@ -119,6 +119,10 @@ def _profile(tables: Tables, definition: Definition) -> Iterator[Choice]:
     yield Choice("profile", "static", kept, why, asks=bool(kept))
     yield from (Choice("profile", name, None, f"left out, {'; '.join(marks.values())}")
                 for name, marks in doubts.items() if marks)  # fmt: skip
+
+
+def _who(name: str) -> dict[Mark, str]:
+    return {"identifier-like": "says who the customer is, or how to reach them"} if is_personal(name) else {}
 
 
 def _excluded(doubts: dict[str, dict[Mark, str]]) -> Iterator[Choice]:

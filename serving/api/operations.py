@@ -1,6 +1,7 @@
 """Every operation of the API, once: path, scope, what goes in and out. Routes, document and docs are made from it."""
 
 from functools import cache
+from typing import Any
 
 from starlette.responses import HTMLResponse, Response
 
@@ -29,22 +30,32 @@ BODY = (400, 408, 413, 415)
 
 def document(ask: Ask) -> Response:
     """The description of this API."""
-    return Response(_made()[0], media_type=Json.media_type)
+    return Response(_described(), media_type=Json.media_type)
 
 
 def docs(ask: Ask) -> Response:
     """The same for people."""
-    return HTMLResponse(_made()[1])
+    return HTMLResponse(_page())
 
 
 @cache
-def _made() -> tuple[bytes, bytes]:
-    """The document and its page, made once: both are open to all."""
-    from serving.api.docs import page
+def _document() -> dict[str, Any]:
     from serving.api.openapi import described
 
-    made = described(OPERATIONS)
-    return json_bytes(made), bytes(page(made).body)
+    return described(OPERATIONS)
+
+
+@cache
+def _described() -> bytes:
+    return json_bytes(_document())
+
+
+@cache
+def _page() -> bytes:
+    """Made once: it is open to all, and takes longer than many a prediction."""
+    from serving.api.docs import page
+
+    return bytes(page(_document()).body)
 
 
 OPERATIONS: tuple[Operation, ...] = (

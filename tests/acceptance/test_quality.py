@@ -14,13 +14,10 @@ from tests.benchmarks.quality import CASES, DATA, DEMO, Outcome, run
 from tests.benchmarks.quality_table import lines, title_lines
 from tests.real_data import real_data
 from training.bootstrap import Interval
-from training.reports import BASE_RATE, GAMMA_GAMMA, LOGISTIC, NOT_LATER, RECENCY, RUN_RATE
+from training.reports import BASE_RATE, LOGISTIC, NOT_LATER, RECENCY, RUN_RATE
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 BY_NAME = {case.name: case for case in CASES}
-
-SURELY_WORSE = {"online_retail_2": {GAMMA_GAMMA}}
-"""Where what is served ranks surely worse than a baseline, in value. README says so; one that mends it takes it out."""
 
 
 @cache
@@ -105,10 +102,10 @@ def test_no_baseline_surely_ranks_those_who_leave_better(name: str) -> None:
 
 @pytest.mark.xdist_group("quality")
 @pytest.mark.parametrize("name", JUDGED)
-def test_no_baseline_surely_ranks_value_better_but_where_readme_says_so(name: str) -> None:
+def test_no_baseline_surely_ranks_value_better(name: str) -> None:
     report = outcome(name).value
     differences = {key: score.difference for key, score in report.baselines.items()} if report else {}
-    assert surely_above(differences) <= SURELY_WORSE.get(name, set())
+    assert surely_above(differences) == set()
 
 
 @pytest.mark.xdist_group("quality")

@@ -11,6 +11,7 @@ from training.reports import BASE_RATE, BG_NBD, GAMMA_GAMMA, LAST_YEAR, LOGISTIC
 UNKNOWN = "—"
 SIMPLE = {"linear": LOGISTIC, "bg_nbd": BG_NBD}
 VALUE_KINDS = {
+    "mean": "trees, BG/NBD and log-linear regression, a third each",
     "bg_nbd": GAMMA_GAMMA,
     "run_rate": RUN_RATE,
     "blend of rhythm_value": "trees and BG/NBD, half each",

@@ -21,7 +21,7 @@ Rows = dict[str, list[Row]]
 READ = tuple(name for name in TABLES if name not in ("labels", "interventions", "leads", "lead_stages"))
 """Tables that features read."""
 
-FITTED = Fitted(core_features=("report", "Sales / export", "报表"), static=("region", "employees", "birthday"))
+FITTED = Fitted(core_features=("report", "Sales / export", "报表"), static=("region", "employees"))
 
 WORDS: Mapping[str, Sequence[str]] = {
     "customer_id": ("a", "b", "c", "007"),

@@ -15,7 +15,7 @@ from models.bundle import Bundle
 from serving.champion import load
 from serving.home import Home
 from serving.predicting import Predictor
-from serving.schemas import AtRiskResponse, PredictResponse, ScoredAccount
+from serving.schemas import AtRiskResponse, CustomerResponse, PredictResponse, ScoredAccount
 from tests.curve_bundle import buyers, curve_text, curved_parts, rhythm_parts
 from tests.literal import ago, rows, written
 from tests.serving.running import Running, running
@@ -45,7 +45,7 @@ class Company:
         return ask(self.home, *arguments, settings=toml(self.action))
 
     def scored(self, customer: str) -> ScoredAccount:
-        return ScoredAccount.model_validate_json(self.service.get(f"/v1/customers/{customer}").content)
+        return CustomerResponse.model_validate_json(self.service.get(f"/v1/customers/{customer}").content).customer
 
     @property
     def accounts(self) -> list[ScoredAccount]:
@@ -101,7 +101,7 @@ def test_the_service_says_what_the_batch_said(company: Company) -> None:
 
 
 def predicted(company: Company, asked: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    answer = company.service.post({"customers": asked, "partial": True}).raise_for_status()
+    answer = company.service.post({"customers": asked, "include": ["composite"], "explain": True}).raise_for_status()
     PredictResponse.model_validate_json(answer.content)
     found: list[dict[str, Any]] = answer.json()["predictions"]
     return found

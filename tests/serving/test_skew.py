@@ -18,6 +18,7 @@ from features.asof import default_as_of
 from features.clock import start_of
 from features.demo import END, simulate
 from features.engines import Source, open_source
+from features.profile import is_personal
 from features.settings import Definition, Profile, Settings, load_settings
 from models.bundle import Bundle
 from models.prediction import SCHEMA
@@ -140,8 +141,8 @@ def test_the_same_on_real_data(name: str, tmp_path: Path) -> None:
     told = real_settings(name)
     folder = real_data(name)
     source = open_source(folder, told)
-    static = tuple(c for c in source.tables["customers"].collect_schema().names() if c not in ("customer_id", "name")) \
-        if "customers" in source.tables else ()  # fmt: skip
+    known = source.tables["customers"].collect_schema().names() if "customers" in source.tables else []
+    static = tuple(name for name in known if name != "customer_id" and not is_personal(name))
     settings = told.model_copy(update={"profile": Profile(static=static)})
     company = opened(source, default_as_of(source, settings, MADE), settings)
     assert told.churn.definition

@@ -47,7 +47,8 @@ def test_worth_acting_is_a_profit_above_nothing_the_highest_first(store: Store) 
     rows = [row(who, expected_profit=profit, value_at_risk=ord(who)) for who, profit in profits.items()]
     store.save(frame(*rows, row("gone", at_stake=False, expected_profit=999.0)))
     assert ids(store, worth_acting=True) == ["b", "a", "f"]
-    assert ids(store, worth_acting=True, limit=1, offset=1) == ["a"]
+    (second,) = store.at_risk(Wanted(worth_acting=True), limit=1, offset=1).accounts
+    assert second.prediction.customer_id == "a"
     assert store.count_at_risk(Wanted(worth_acting=True)) == 3
     assert ids(store) == ["f", "e", "d", "c", "b", "a"]  # as ever, by value at risk
 

@@ -13,7 +13,7 @@ from training.inner import training_rows
 from training.intervals import Judged
 from training.metrics import normalised_gini, total_ratio
 from training.split import Plan
-from training.value_choice import PREFERRED, Choice, SimpleForecast, candidates, choose, surely_behind
+from training.value_choice import PREFERRED, WORDS, Choice, SimpleForecast, candidates, choose, surely_behind
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_the_first_by_preference_that_is_not_surely_behind_is_kept(choice: Choic
     assert best.behind is None
     near = [row.kind for row in choice.compared if row.behind is None or not (row.behind.low or 0) > 0]
     assert choice.kind == near[0]
-    assert choice.why.startswith(f"{choice.kind}: the ")
+    assert choice.why.startswith(f"{WORDS.get(choice.kind, choice.kind)}: the ")
     assert choice.why.endswith("fitted on 3 cut-offs that had closed before")
 
 
