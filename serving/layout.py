@@ -63,9 +63,9 @@ class Layout:
             found = np.array(values, dtype=np.float64) if _all(_NUMBERS, values) else None
         except (KeyError, OverflowError):
             return None
-        if found is None or (np.abs(found) > _LARGEST).any() or not _all(_LEVELS, levels.values()):
+        if found is None or np.count_nonzero(np.abs(found) > _LARGEST) or not _all(_LEVELS, levels.values()):
             return None
-        unknown = np.count_nonzero(np.isnan(found))
+        unknown = np.count_nonzero(found != found)
         if unknown and unknown != sum(row.count(None) for row in values):  # JSON has no NaN, but parsers take it
             return None
         return self._joined(found, levels)

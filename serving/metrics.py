@@ -2,10 +2,12 @@
 
 import os
 import time
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     REGISTRY,
@@ -45,11 +47,15 @@ def _of_models() -> tuple[Gauge, Counter, Gauge]:
     )
 
 
-def count(route: str, status: int, seconds: float) -> None:
-    """Count one answer. `route` is a route's name, never a path: paths hold customer ids and have no end."""
+def count(route: str, status: int, seconds: Sequence[float]) -> None:
+    """Count answers by the seconds they took. `route` is a route's name, never a path: those have no end."""
     requests, durations = _of(route, status)
-    requests.inc()
-    durations.observe(seconds)
+    requests.inc(len(seconds))
+    durations._sum.inc(sum(seconds))
+    places = np.bincount(np.searchsorted(_SECONDS, seconds), minlength=len(_SECONDS) + 1)
+    for bucket, number in zip(durations._buckets, places.tolist(), strict=True):  # `observe` takes one at a time
+        if number:
+            bucket.inc(number)
 
 
 class ModelCounts:

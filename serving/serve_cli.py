@@ -27,7 +27,7 @@ def serve(
 ) -> None:
     """API and workbench on 127.0.0.1, or on the address of --host once there are keys."""
     from features.settings import load_settings
-    from serving.service import serve as run
+    from serving.starting import serve as run
 
     settings = load_settings(config)
     if not _is_loopback(host):

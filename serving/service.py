@@ -1,28 +1,23 @@
-"""The BentoML service that hosts the API and the workbench, and the function that starts it.
+"""The BentoML service that hosts the API and the workbench.
 
 Bento's own routes, metrics, access log and tracing are out of the way: every HTTP request goes straight to our
 application (its API path is a sixteenth as fast as plain Starlette, and its start page loads a third-party tracker).
 """
 
-import json
+import gc
 import logging
 import os
-import sys
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import bentoml
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.config import HTTP_PROTOCOLS
 
-from features.settings import Settings, load_settings
-from serving.api.app import build_app
-from serving.state import State
+from serving.starting import WORKERS_VARIABLE, told_settings
 
-HOST: Final = "127.0.0.1"
 TIMEOUT_SECONDS: Final = 5  # Bento never cancels its timers: longer ones pile up under load
-SETTINGS_VARIABLE: Final = "REMORA_SERVICE_SETTINGS"
-WORKERS_VARIABLE: Final = "REMORA_SERVICE_WORKERS"
+COLLECT: Final = (50_000, 50, 1_000)
+"""How seldom garbage is collected: what a request makes is freed without, and what was loaded is frozen."""
 WORKERS: Final = int(os.environ.get(WORKERS_VARIABLE, "1"))
 
 
@@ -30,8 +25,11 @@ class Entrance:
     """The middleware behind which Bento's own application never sees an HTTP request."""
 
     def __init__(self, app: ASGIApp) -> None:
+        from serving.api.app import build_app  # late: Bento's first process has no use for it, and makes others wait
+        from serving.state import State
+
         self._bento = app
-        self._state = State(_settings(), WORKERS)
+        self._state = State(told_settings(), WORKERS)
         self._app = build_app(self._state)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -43,6 +41,7 @@ class Entrance:
             with self._state:
                 await self._state.settle()
                 self._state.pulse.begin()
+                gc.set_threshold(*COLLECT)
                 await self._bento(scope, receive, send)
                 self._state.pulse.end()
 
@@ -69,31 +68,3 @@ class RemoraService:
 
 HTTP_PROTOCOLS["auto"] = "serving.api.connections:Connection"  # Bento leaves the choice to uvicorn
 RemoraService.add_asgi_middleware(Entrance)  # type: ignore[attr-defined]  # the decorator makes a Service of the class
-
-
-def serve(settings: Settings, port: int = 3000, workers: int = 1, host: str = HOST) -> None:
-    """Serve on `host` until interrupted. Must come before anything else imports Bento's configuration."""
-    os.environ.update(environment(settings, workers))
-    command = [sys.executable, "-m", "bentoml", "serve", "serving.service:RemoraService"]
-    os.execv(sys.executable, [*command, "--host", host, "--port", str(port)])
-
-
-def environment(settings: Settings, workers: int = 1) -> dict[str, str]:
-    """What Bento and its workers need to know."""
-    home = settings.home.resolve()
-    told = settings.model_copy(update={"home": home})
-    return {
-        SETTINGS_VARIABLE: told.model_dump_json(by_alias=True),
-        WORKERS_VARIABLE: str(workers),
-        "BENTOML_HOME": str(home / "bentoml"),
-        "BENTOML_DO_NOT_TRACK": "true",
-    }
-
-
-def _settings() -> Settings:
-    """The settings that `serve` was given; for a Bento started by hand, those of the working folder."""
-    told = os.environ.get(SETTINGS_VARIABLE)
-    if told is None:
-        return load_settings()
-    values: dict[str, Any] = json.loads(told)
-    return Settings.model_construct(**dict(Settings.model_validate(values)) | {"home": Path(values["home"])})

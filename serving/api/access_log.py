@@ -1,38 +1,40 @@
-"""One line an answer: when, who, what, how it went; written, and counted, by a thread of its own once a second.
+"""What was answered: counted for Prometheus and written as lines, once a second, by a thread of its own.
 
-A line names the route and never the path, the id of a key and never its text: no customer is in it.
+A line names the route and never the path, the id of a key and never its text: no customer is in it. Answers of one kind
+within a second are one line with their number once they are many.
 """
 
 import datetime as dt
 import sys
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from threading import Event, Lock, Thread
 from typing import Final
 
+from features.clock import now
 from serving import metrics
 
 EVERY_SECONDS: Final = 1.0
-MOST_LINES: Final = 100_000
-"""Lines that may wait; older ones give way, so that a blocked terminal blocks nobody."""
+MANY: Final = 20
+"""Answers of one kind within a second that get a line each."""
 
-Line = tuple[float, str, str, str, int, float]
-"""Seconds since 1970, who, method, route, status, seconds that it took."""
+Kind = tuple[str, str, str, int]
+"""Who (the id of a key), method, route, status."""
 
 
 class AccessLog:
-    """Use `start` and `stop`, or a `with` of whoever has it. `write` takes text, by default to standard output."""
+    """Between `start` and `stop`, `add` costs next to nothing. `write` takes text, by default to standard output."""
 
     def __init__(self, write: Callable[[str], object] = sys.stdout.write) -> None:
-        self._lines: deque[Line] = deque(maxlen=MOST_LINES)
+        self._answers: dict[Kind, list[float]] = {}
         self._write = write
-        self._lock = Lock()
+        self._lock, self._flushing = Lock(), Lock()
         self._stop = Event()
         self._thread = Thread(target=self._run, name="access log", daemon=True)
 
-    def add(self, line: Line) -> None:
-        """Note one answer: it costs nothing now."""
-        self._lines.append(line)
+    def add(self, kind: Kind, seconds: float) -> None:
+        """Note one answer and the time that it took."""
+        with self._lock:
+            self._answers.setdefault(kind, []).append(seconds)
 
     def start(self) -> None:
         """Begin to write."""
@@ -43,22 +45,30 @@ class AccessLog:
         self._stop.set()
         self._thread.join()
 
+    def flush(self) -> None:
+        """Count and write what waits."""
+        with self._flushing:
+            with self._lock:
+                answers, self._answers = self._answers, {}
+            at = now()
+            for kind, seconds in answers.items():
+                metrics.count(kind[2], kind[3], seconds)
+            if answers:
+                self._write("".join(line for kind, seconds in answers.items() for line in _lines(at, kind, seconds)))
+
     def _run(self) -> None:
         while not self._stop.wait(EVERY_SECONDS):
             self.flush()
         self.flush()
 
-    def flush(self) -> None:
-        """Write and count what waits."""
-        with self._lock:
-            waiting = [self._lines.popleft() for _ in range(len(self._lines))]
-            for _, _, _, route, status, seconds in waiting:
-                metrics.count(route, status, seconds)
-            if waiting:
-                self._write("".join(map(_text, waiting)))
 
-
-def _text(line: Line) -> str:
-    at, actor, method, route, status, seconds = line
-    when = dt.datetime.fromtimestamp(at, dt.UTC).isoformat(timespec="milliseconds")
-    return f"{when} {actor} {method} {route} {status} {seconds * 1000:.1f}ms\n"
+def _lines(at: dt.datetime, kind: Kind, seconds: list[float]) -> Iterator[str]:
+    """The lines of the answers of one kind in the second that ended at `at`."""
+    actor, method, route, status = kind
+    head = f"{at.isoformat(timespec='seconds')} {actor} {method} {route} {status}"
+    if len(seconds) > MANY:
+        mean, most = 1000 * sum(seconds) / len(seconds), 1000 * max(seconds)
+        yield f"{head} {len(seconds)} answers, mean {mean:.1f}ms, at most {most:.1f}ms\n"
+        return
+    for each in seconds:
+        yield f"{head} {1000 * each:.1f}ms\n"

@@ -62,9 +62,8 @@ class Door:
             else:
                 await self._app(scope, receive, finish)
         finally:
-            seconds = time.perf_counter() - began
-            line = (time.time(), scope.get(ACTOR, "-"), scope["method"], self._route(scope), status, seconds)
-            self._state.access_log.add(line)
+            kind = (scope.get(ACTOR, "-"), scope["method"], self._route(scope), status)
+            self._state.access_log.add(kind, time.perf_counter() - began)
 
     async def _predict(self, scope: Scope, receive: Receive, send: Send) -> int:
         """Answer a prediction; gives the status."""

@@ -61,7 +61,7 @@ def running(folder: Path, workers: int = 1, **action: float) -> Iterator[Running
     port, log = free_port(), folder.parent / f"{folder.name}.log"
     code = (
         "import json, sys; from pathlib import Path; from features.settings import load_settings; "
-        "from serving.service import serve; "
+        "from serving.starting import serve; "
         "action, company = json.loads(sys.argv[3]), {'currency': 'GBP'}; "
         "settings = load_settings(home=Path(sys.argv[1]), company=company, action=action); "
         "serve(settings, int(sys.argv[2]), int(sys.argv[4]))"
