@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
@@ -83,7 +83,3 @@ class Operation:
                 return await run_in_threadpool(self.answer, ask)
 
         return endpoint
-
-
-OPEN: Final = None
-"""The scope of what needs none."""
