@@ -28,7 +28,6 @@ from serving.store import Store, open_store
 from serving.tables import ALERTS
 from tests.serving.test_rule_log import MONDAY, A, B, step
 from tests.serving.test_store import frame, row
-from tests.serving.webhooks.stores import place as place
 
 PACK = load_pack()
 AHEAD = (now() + dt.timedelta(days=2)).isoformat()
@@ -167,9 +166,11 @@ def test_a_closed_alert_takes_contacts_and_outcomes_alone(store: Store) -> None:
         ({"kind": "snoozed", "until": "2026-07-01", "reason": "x"}, "snoozed.until"),
         ({"kind": "snoozed", "until": AHEAD[:-6], "reason": "x"}, "snoozed.until"),
         ({"kind": "snoozed", "until": "2026-01-01T00:00:00Z", "reason": "x"}, "until"),
-        ({"kind": "snoozed", "until": "9999-12-31T23:59:59-14:00", "reason": "x"}, "until"),
+        ({"kind": "snoozed", "until": "9999-12-31T23:59:59-14:00", "reason": "x"}, "snoozed.until"),
         ({"kind": "contacted", "at": AHEAD}, "at"),
-        ({"kind": "contacted", "at": "0001-01-01T00:00:00+14:00"}, "at"),
+        ({"kind": "contacted", "at": "0001-01-01T00:00:00+14:00"}, "contacted.at"),
+        ({"kind": "contacted", "at": "0"}, "contacted.at"),
+        ({"kind": "contacted", "at": "1780000000"}, "contacted.at"),
         ({"kind": "contacted", "note": "a\0b"}, "contacted.note"),
         ({"kind": "contacted", "note": "x" * 2001}, "contacted.note"),
         ({"kind": "contacted", "note": 5}, "contacted.note"),

@@ -17,7 +17,6 @@ from serving.door_tables import ALERT_EVENTS, EFFECTS
 from serving.effects import Answered, IdempotencyConflictError, once
 from serving.errors import InvalidRequestError, UnknownCustomerError
 from serving.store import Store, open_store
-from tests.serving.webhooks.stores import place as place
 
 NOW = dt.datetime(2026, 7, 1, tzinfo=dt.UTC)
 

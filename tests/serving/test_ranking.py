@@ -3,8 +3,6 @@
 import random
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import count
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -15,26 +13,16 @@ from serving.errors import InvalidRequestError
 from serving.ranking import Wanted
 from serving.store import Store, open_store
 from tests.serving.running import scores
-from tests.serving.test_store import _run_sql
-
-_numbers = count()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+@pytest.fixture
+def store(place: str) -> Iterator[Store]:
     """Two hundred customers, many of them equal, or unknown, in what the list goes by."""
-    place = str(tmp_path / "remora.db")
-    if request.param == "postgresql":
-        server, name = request.getfixturevalue("postgres_url"), f"ranking_{next(_numbers)}"
-        _run_sql(server, f"CREATE DATABASE {name}")
-        place = server.rpartition("/")[0] + f"/{name}"
     with open_store(place) as opened:
         opened.save(rows())
         tenants = {"customer_id": [f"c{i}" for i in range(200)], "tenant": ["ab"[i % 2] for i in range(200)]}
         opened.save_customers(pl.DataFrame(tenants))
         yield opened
-    if request.param == "postgresql":
-        _run_sql(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def rows() -> pl.DataFrame:

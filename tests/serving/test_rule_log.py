@@ -28,6 +28,7 @@ from serving.store import Store, open_store
 from serving.tables import ALERT_RUNS, METADATA
 from tests.company import program
 from tests.literal import T
+from tests.serving.places import KINDS, new_place
 
 PACK = load_pack()
 MONDAY = micros(dt.datetime(2026, 6, 29, tzinfo=dt.UTC))
@@ -35,16 +36,11 @@ LIMIT = int(PACK.alerts.owner_limit.value)
 _numbers = itertools.count()
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=KINDS)
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A place for a store: a file that is not there yet, or a new database."""
-    if request.param == "sqlite":
-        yield str(tmp_path_factory.mktemp("rule_log") / "home" / "remora.db")
-        return
-    server, name = request.getfixturevalue("postgres_url"), f"rule_log_{next(_numbers)}"
-    _run_sql(server, f"CREATE DATABASE {name}")
-    yield server.rpartition("/")[0] + f"/{name}"
-    _run_sql(server, f"DROP DATABASE {name} WITH (FORCE)")
+    """A place for all tests here: to make the tables takes longest."""
+    with new_place(request, tmp_path_factory.mktemp("rule_log")) as made:
+        yield made
 
 
 @pytest.fixture
@@ -60,14 +56,6 @@ def store(place: str) -> Iterator[Store]:
 @pytest.fixture
 def log(store: Store) -> RuleLog:
     return store.log
-
-
-def _run_sql(url: str, statement: str) -> None:
-    engine = connect(url)
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.exec_driver_sql(statement)
-        connection.commit()
-    engine.dispose()
 
 
 def step(

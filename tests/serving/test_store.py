@@ -22,6 +22,7 @@ from serving.migrations import HEAD, VERSION_TABLE
 from serving.ranking import Wanted
 from serving.store import Store, StoreError, open_store
 from serving.tables import METADATA
+from tests.serving.places import run_sql
 
 DAY = dt.datetime(2024, 6, 1, tzinfo=dt.UTC)
 LATER = DAY + dt.timedelta(days=30)
@@ -45,33 +46,10 @@ def _ids(store: Store, **filters: Any) -> list[str]:
     return [account.prediction.customer_id for account in store.at_risk(Wanted(**filters)).accounts]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """An empty place for a store: a file that is not there yet, or a new database."""
-    if request.param == "sqlite":
-        yield str(tmp_path / "home" / "remora.db")
-        return
-    server = request.getfixturevalue("postgres_url")
-    name = f"store_{next(_numbers)}"
-    _run_sql(server, f"CREATE DATABASE {name}")
-    yield server.rpartition("/")[0] + f"/{name}"
-    _run_sql(server, f"DROP DATABASE {name} WITH (FORCE)")
-
-
 @pytest.fixture
 def store(place: str) -> Iterator[Store]:
     with open_store(place) as opened:
         yield opened
-
-
-def _run_sql(url: str, statement: str) -> Any:
-    engine = connect(url)
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        result = connection.exec_driver_sql(statement)
-        rows = result.fetchall() if result.returns_rows else None
-        connection.commit()  # on SQLite, "autocommit" leaves the transaction that our engine began
-    engine.dispose()
-    return rows
 
 
 def test_a_row_comes_back_as_it_went_in(store: Store) -> None:
@@ -326,10 +304,10 @@ def _python(program: str, *arguments: str) -> Any:
 
 def test_a_store_of_a_newer_remora_is_refused_untouched(place: str) -> None:
     open_store(place).close()
-    _run_sql(place, f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
+    run_sql(place, f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
     with pytest.raises(StoreError, match=r"written by a newer Remora \(revision 9999, .*update Remora"):
         open_store(place)
-    assert _run_sql(place, f"SELECT version_num FROM {VERSION_TABLE}") == [("9999",)]
+    assert run_sql(place, f"SELECT version_num FROM {VERSION_TABLE}") == [("9999",)]
 
 
 @pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")  # looked at below
@@ -398,7 +376,7 @@ def test_a_place_that_cannot_be_opened_says_where_and_what_to_do(
 
 
 def test_a_user_without_rights_is_told(postgres_url: str) -> None:
-    _run_sql(postgres_url, "CREATE ROLE guest LOGIN")
+    run_sql(postgres_url, "CREATE ROLE guest LOGIN")
     with pytest.raises(StoreError, match=r"permission denied .*; see that the server runs, .* may write there"):
         open_store(postgres_url.replace("remora@", "guest@"))
 

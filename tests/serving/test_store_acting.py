@@ -14,7 +14,6 @@ from serving.ranking import Wanted
 from serving.store import Store, open_store
 from serving.tables import METADATA
 from tests.serving.test_store import LATER, frame, row
-from tests.serving.test_store import place as place
 from tests.serving.test_store import store as store
 
 CURVE = [{"days": 30, "probability": 0.04}, {"days": 90, "probability": 0.25}]

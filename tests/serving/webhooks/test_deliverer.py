@@ -28,7 +28,6 @@ from serving.webhooks.outbox import Event, announce
 from serving.webhooks.queue import ATTEMPTS, KEPT, LONGEST_WAIT, Queue, wait_after
 from serving.webhooks.signing import TOLERANCE
 from tests.serving.webhooks.receiver import Got, Handler, Receiver, receiving, status
-from tests.serving.webhooks.stores import place as place
 
 AT = now().replace(microsecond=0) - dt.timedelta(hours=1)
 

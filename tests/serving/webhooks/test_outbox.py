@@ -18,7 +18,6 @@ from serving.tables import ALERTS, SCORES
 from serving.webhooks.outbox import Targets
 from tests.serving.test_rule_log import MONDAY, A, B, step
 from tests.serving.test_store import LATER, frame, row
-from tests.serving.webhooks.stores import place as place
 
 LAST = LATER + dt.timedelta(days=30)
 
