@@ -71,7 +71,7 @@ class Door:
             await predict.answer(self._state, scope, receive, send)
             return 200
         except RemoraError as error:
-            answer = _refusal(predict.PATH, error)
+            answer = _refusal(error)
         except Exception:
             log.exception("%s failed", predict.PATH)
             answer = _failure()
@@ -87,13 +87,13 @@ class Door:
 
 async def _refuse(request: Request, error: Exception) -> Response:
     assert isinstance(error, RemoraError)
-    return _refusal(request.url.path, error)
+    return _refusal(error)
 
 
-def _refusal(path: str, error: RemoraError) -> Response:
+def _refusal(error: RemoraError) -> Response:
     answer = refusal(error)
     if answer.status_code == 503:
-        log.warning("%s: %s", path, error)
+        log.warning("refused: %s", error)  # not the path: it may hold a customer's id, which a log would keep
     if isinstance(error, UnknownKeyError):
         answer.headers.update(CHALLENGE)
     return answer

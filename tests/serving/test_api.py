@@ -99,3 +99,16 @@ def test_answers_are_counted(state: State) -> None:
 )
 def test_every_family_has_an_exit_code_and_a_status(error: RemoraError, code: int, status: int) -> None:
     assert (exit_code(error), http_status(error)) == (code, status)
+
+
+def test_what_is_refused_names_no_customer_in_the_log(
+    state: State, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def shut() -> None:
+        raise StoreError("store: locked; try again")
+
+    monkeypatch.setattr(state, "store", shut)
+    assert ask(state, "/v1/customers/C-secret").status_code == 503
+    ours = [record.getMessage() for record in caplog.records if record.name.startswith("remora")]
+    assert any("store: locked" in line for line in ours)
+    assert not any("C-secret" in line for line in ours)
