@@ -171,7 +171,7 @@ def test_workers_are_killed_under_load(tmp_path: Path, figure: Figure, full: boo
         alive = _all_back(service, 2)
     assert set(told.statuses) - {0} == {200}
     assert told.statuses[200] == int(100 * seconds)
-    assert told.statuses[0] <= kills * connections * 2
+    assert told.statuses[0] <= kills * connections  # what was on its way
     assert alive == 2
     figure(
         f"kill -9 of a worker {kills} times, 100 requests a second",
