@@ -4,7 +4,6 @@ The functions and constants are those of `LightGBM/c_api.h`, version 4.
 """
 
 import ctypes
-from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -91,8 +90,7 @@ class Booster:
 
     def __init__(self, text: str) -> None:
         self._handle = ctypes.c_void_p()
-        self._fast: dict[int, Callable[[NDArray[np.float32]], Vector]] = {}
-        self._configs: list[ctypes.c_void_p] = []
+        self._fast: dict[int, ctypes.c_void_p] = {}
         _refuse_truncated(text)
         trees = ctypes.c_int()
         _call("LGBM_BoosterLoadModelFromString", text.encode(), ctypes.byref(trees), ctypes.byref(self._handle))
@@ -102,6 +100,7 @@ class Booster:
             raise BoosterError(f"a model with {outputs} outputs; Remora uses models with one")
         for kind in (NORMAL, RAW, CONTRIB):
             self._fast[kind] = self._single_row(kind)
+        self._run = _library().LGBM_BoosterPredictForMatSingleRowFast
 
     @classmethod
     def from_text(cls, text: str) -> "Booster":
@@ -134,21 +133,22 @@ class Booster:
 
     def predict_one(self, row: NDArray[np.float32]) -> float:
         """(f,) or (1, f) of float32 → what `predict` gives for it, set-up costs paid at load."""
-        return float(self._fast[NORMAL](self._checked(row.reshape(1, -1)))[0])
+        return self._one(NORMAL, row)
 
     def predict_raw_one(self, row: NDArray[np.float32]) -> float:
         """(f,) or (1, f) of float32 → what `predict_raw` gives for it."""
-        return float(self._fast[RAW](self._checked(row.reshape(1, -1)))[0])
+        return self._one(RAW, row)
 
     def contributions_one(self, row: NDArray[np.float32]) -> Vector:
         """(f,) or (1, f) of float32 → (f + 1,): what `contributions` gives for it."""
-        return self._fast[CONTRIB](self._checked(row.reshape(1, -1)))
+        out = np.empty(self.num_features + 1)
+        self._predict_row(CONTRIB, row, out.ctypes.data)
+        return out
 
     def close(self) -> None:
         """Give the memory back; the Booster cannot be used afterwards. Happens by itself when it is forgotten."""
-        self._fast.clear()
-        while self._configs:  # a configuration holds a lock on its booster: it goes first
-            _call("LGBM_FastConfigFree", self._configs.pop())
+        while self._fast:  # a configuration holds a lock on its booster: it goes first
+            _call("LGBM_FastConfigFree", self._fast.popitem()[1])
         if self._handle:
             _call("LGBM_BoosterFree", self._handle)
             self._handle = ctypes.c_void_p()
@@ -178,24 +178,26 @@ class Booster:
             )
         return np.ascontiguousarray(matrix)
 
-    def _single_row(self, kind: int) -> Callable[[NDArray[np.float32]], Vector]:
-        """A function of one float32 row; LightGBM guards its buffers with a lock of its own."""
+    def _single_row(self, kind: int) -> ctypes.c_void_p:
+        """What LightGBM prepares for rows that come one by one; it guards its buffers with a lock of its own."""
         config = ctypes.c_void_p()
         init = "LGBM_BoosterPredictForMatSingleRowFastInit"
         _call(
             init, self._handle, kind, *_ALL_TREES, _FLOAT32, self.num_features, b"num_threads=1", ctypes.byref(config)
         )
-        self._configs.append(config)
-        run, width = _library().LGBM_BoosterPredictForMatSingleRowFast, self.num_features + 1 if kind == CONTRIB else 1
+        return config
 
-        def predict(row: NDArray[np.float32]) -> Vector:
-            out, length = np.empty(width), ctypes.c_int64()
-            row = row.astype(np.float32, copy=False)
-            if run(config, row.ctypes.data, ctypes.byref(length), out.ctypes.data) != 0:
-                raise BoosterError(f"LightGBM: {_library().LGBM_GetLastError().decode('utf-8', 'replace')}")
-            return out
+    def _one(self, kind: int, row: NDArray[np.float32]) -> float:
+        out = ctypes.c_double()
+        self._predict_row(kind, row, ctypes.byref(out))
+        return out.value
 
-        return predict
+    def _predict_row(self, kind: int, row: NDArray[np.float32], out: Any) -> None:
+        if not self._fast or row.dtype not in _DTYPES or row.size != self.num_features:
+            self._checked(row.reshape(1, -1))  # says what is wrong
+        row, length = np.ascontiguousarray(row, dtype=np.float32), ctypes.c_int64()
+        if self._run(self._fast[kind], row.ctypes.data, ctypes.byref(length), out) != 0:
+            raise BoosterError(f"LightGBM: {_library().LGBM_GetLastError().decode('utf-8', 'replace')}")
 
     def _count(self, function: str) -> int:
         number = ctypes.c_int()

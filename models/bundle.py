@@ -15,7 +15,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -131,8 +131,7 @@ class Bundle:
             said["linear"] = linear.predict_raw(matrix, self.design.names)
         worth = expected(part.mixture, said, self.design.column(matrix, part.mixture.column))
         low, high = value_range(said["low"], said["high"], part.range)
-        return replace(
-            told,
+        return told._replace(
             expected_value=worth,
             value_low=low,
             value_high=high,

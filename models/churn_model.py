@@ -29,11 +29,10 @@ class ChurnModel:
 
     def raw(self, matrix: Float32, threads: int = 0) -> Float64:
         """(n, f) → (n,) log-odds before calibration."""
-        total = np.zeros(len(matrix))
-        if self.trees is not None:
-            total = self.mixture.trees_weight * _trees_raw(self.trees, matrix, threads)
-        if self.mixture.linear is not None:
-            total = total + self.mixture.linear_weight * self.mixture.linear.predict_raw(matrix, self.names)
+        mixture, trees = self.mixture, self.trees
+        total = np.zeros(len(matrix)) if trees is None else mixture.trees_weight * _trees_raw(trees, matrix, threads)
+        if mixture.linear is not None:
+            total = total + mixture.linear_weight * mixture.linear.predict_raw(matrix, self.names)
         return total
 
     def probability(self, matrix: Float32, threads: int = 0) -> Float64:

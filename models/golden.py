@@ -5,7 +5,6 @@ was changed changes what they give.
 """
 
 import json
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -60,7 +59,7 @@ def _predictions(bundle: "Bundle", rows: list[dict[str, Any]]) -> dict[str, list
     """
     matrix = bundle.rows(rows)
     predicted = bundle.predict(matrix)
-    arrays = {field.name: getattr(predicted, field.name) for field in fields(predicted)}
+    arrays = predicted._asdict()
     for file, booster in bundle.trees.items():
         of_curve = bundle.curve if bundle.curve and booster is bundle.curve.trees else None
         arrays[file] = of_curve.raw(matrix) if of_curve else booster.predict_raw(matrix)

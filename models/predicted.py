@@ -1,6 +1,6 @@
 """What the models of a bundle say about each customer."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 Float64 = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Predicted:
+class Predicted(NamedTuple):
     """Arrays of length n; money is in the data's currency. A bundle without a value model leaves its fields None.
 
     `churn_curve` is (n, K), a column for each edge of the bundle's curve; None without one, as is `expected_days`.

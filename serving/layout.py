@@ -55,7 +55,7 @@ class Layout:
 
     def _at_once(self, given: Sequence[Given]) -> Float32 | None:
         """The given columns of complete rows of numbers; None where anything needs a closer look."""
-        if any(len(each) != len(self._names) for each in given):
+        if {*map(len, given)} != {len(self._names)}:
             return None
         try:
             values = [self._values(each) for each in given]
@@ -63,12 +63,9 @@ class Layout:
             found = np.array(values, dtype=np.float64) if _all(_NUMBERS, values) else None
         except (KeyError, OverflowError):
             return None
-        if found is None or np.count_nonzero(np.abs(found) > _LARGEST) or not _all(_LEVELS, levels.values()):
+        if found is None or not (_all_finite(found) or _finite_or_none(found, values)):
             return None
-        unknown = np.count_nonzero(found != found)
-        if unknown and unknown != sum(row.count(None) for row in values):  # JSON has no NaN, but parsers take it
-            return None
-        return self._joined(found, levels)
+        return self._joined(found, levels) if _all(_LEVELS, levels.values()) else None
 
     def _joined(self, numbers: NDArray[np.float64], levels: Mapping[int, list[Any]]) -> Float32:
         """Numbers (n, f - c) and the levels of the c categories, by place → (n, f)."""
@@ -89,6 +86,18 @@ class Layout:
         for name, value in given.items():
             if value is not None and (problem := _misfit(self.kinds.get(name), value)):
                 yield f"{place}.{name}", problem
+
+
+def _all_finite(numbers: NDArray[np.float64]) -> bool:
+    """Whether all fit into float32, at a glance: False where the sum of their squares does not show it."""
+    flat = numbers.ravel()
+    return bool(flat.dot(flat) < _LARGEST)
+
+
+def _finite_or_none(numbers: NDArray[np.float64], values: Sequence[tuple[object, ...]]) -> bool:
+    """Whether all fit into float32 or are None, NaN among the numbers; JSON has no NaN itself, but parsers take it."""
+    unknown = np.count_nonzero(np.isnan(numbers))
+    return not np.count_nonzero(np.abs(numbers) > _LARGEST) and unknown == sum(row.count(None) for row in values)
 
 
 def _all(kinds: frozenset[type], rows: Iterable[Iterable[object]]) -> bool:

@@ -13,21 +13,15 @@ from models.action import is_priced, profit
 from models.basis import basis_of
 from models.bundle import Bundle, Predicted
 from models.explain import reasons
-from models.prediction import Reason
 from models.rules.composite import composite_score
 from models.rules.fitted import FittedComposite
 from models.rules.pack import RulePack, load_pack
 from models.rules.tiers import band_starts, tier_playbook
 from serving.curves import Float64, curve_points
 from serving.layout import Layout
-from serving.schemas import PredictRequest
+from serving.schemas import PredictedCustomer, PredictRequest
 
 UNPRICED: Final = Action()
-NUMBERS: Final = (
-    "churn_probability", "expected_days", "expected_value", "value_low", "value_high", "value_if_retained"
-)  # fmt: skip
-"""What a bundle predicts in one number a row."""
-NOTHING_KNOWN: dict[str, Any] = {"composite_score": None, "composite_coverage": None, "tier": None}
 
 
 class Predictor:
@@ -77,14 +71,16 @@ class Predictor:
         """A `schemas.PredictResponse` as plain data. Raises InvalidRequestError naming each feature that is wrong."""
         given = [customer.features for customer in request.customers]
         matrix, missing = self._layout.rows(given)
-        numbers = self._numbers(self.bundle.predict(matrix, threads=1))
-        told = reasons(self.bundle, matrix, threads=1) if request.explain else [()] * len(given)
-        composites = self._composites(given) if "composite" in request.include else [NOTHING_KNOWN] * len(given)
-        predictions = [
-            self._row(customer.customer_id, numbers[i], composites[i], told[i], missing[i])
-            for i, customer in enumerate(request.customers)
-        ]
-        return {**self.versions, **self.dates(request.as_of or now), "predictions": predictions}
+        rows = self._rows(self.bundle.predict(matrix, threads=1))
+        for row, customer, left_out in zip(rows, request.customers, missing, strict=True):
+            row["customer_id"], row["missing"] = customer.customer_id, left_out
+        if request.explain:
+            for row, told in zip(rows, reasons(self.bundle, matrix, threads=1), strict=True):
+                row["reasons"] = [reason.__dict__ for reason in told]
+        if "composite" in request.include:
+            for row, composite in zip(rows, self._composites(given), strict=True):
+                row |= composite
+        return {**self.versions, **self.dates(request.as_of or now), "predictions": rows}
 
     @cached_property
     def versions(self) -> dict[str, str]:
@@ -103,53 +99,40 @@ class Predictor:
         """The band of a probability: the highest step that starts at or below it, as `rules.tiers.risk_band`."""
         return self._bands[max(bisect_right(self._starts, probability) - 1, 0)]
 
-    def _row(
-        self,
-        customer_id: str,
-        numbers: dict[str, Any],
-        composite: dict[str, Any],
-        told: Sequence[Reason],
-        missing: list[str],
-    ) -> dict[str, Any]:
-        return {
-            "customer_id": customer_id,
-            **numbers,
-            **composite,
-            **self._constant,
-            "risk_band": self.risk_band(numbers["churn_probability"]),
-            "reasons": [reason.__dict__ for reason in told],
-            "playbook": tier_playbook(composite["tier"], self.pack),
-            "missing": missing,
-        }
-
     @cached_property
     def _constant(self) -> dict[str, Any]:
-        """What is the same in every row."""
+        """A `schemas.PredictedCustomer` with what is the same in every row, and nothing where that differs."""
         manifest = self.bundle.manifest
-        return {
+        same: dict[str, Any] = {
             "churn_horizon_days": manifest.churn.horizon_days,
             "value_horizon_days": manifest.value.horizon_days if manifest.value else None,
             "basis": basis_of(manifest.churn.mixture),
+            "reasons": [],
         }
+        return dict.fromkeys(PredictedCustomer.model_fields) | same
 
     def _composites(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Score, coverage, tier and playbook of each row; nothing where the bundle has no composite score."""
         if self.composite is None:
-            return [NOTHING_KNOWN] * len(rows)
+            return [{}] * len(rows)
         wanted = {indicator.feature for indicator in self.composite.indicators.values()}
         columns = {name: pl.Series([row.get(name) for row in rows], dtype=pl.Float64) for name in wanted}
         frame = pl.DataFrame({"customer_id": [""] * len(rows), **columns})
-        scored = composite_score(frame, self.composite, self.pack)
-        return scored.select(*NOTHING_KNOWN).to_dicts()
+        scored = composite_score(frame, self.composite, self.pack).select(
+            "composite_score", "composite_coverage", "tier"
+        )
+        return [row | {"playbook": tier_playbook(row["tier"], self.pack)} for row in scored.to_dicts()]
 
-    def _numbers(self, predicted: Predicted) -> list[dict[str, Any]]:
-        """The numbers of each row, null where the bundle has no model of them or acting has no price."""
+    def _rows(self, predicted: Predicted) -> list[dict[str, Any]]:
+        """The answer's row for each customer, as far as the models go; null where the bundle has no model of it."""
         churn, kept, curve = predicted.churn_probability, predicted.value_if_retained, predicted.churn_curve
-        columns = {name: getattr(predicted, name) for name in NUMBERS}
-        columns["value_at_risk"] = None if kept is None else churn * kept
-        columns["expected_profit"] = self._profit(churn, kept)
-        plain = {name: [None] * len(churn) if each is None else each.tolist() for name, each in columns.items()}
-        plain["churn_curve"] = [None] * len(churn) if curve is None else [*map(self._points, curve)]
-        return [dict(zip(plain, row, strict=True)) for row in zip(*plain.values(), strict=True)]
+        at_risk = None if kept is None else churn * kept
+        columns = {**predicted._asdict(), "value_at_risk": at_risk, "expected_profit": self._profit(churn, kept)}
+        told = {name: column.tolist() for name, column in columns.items() if column is not None}
+        told["risk_band"] = [*map(self.risk_band, told["churn_probability"])]
+        if curve is not None:
+            told["churn_curve"] = [*map(self._points, curve)]
+        return [self._constant | dict(zip(told, row, strict=True)) for row in zip(*told.values(), strict=True)]
 
     def _profit(self, churn: Float64, kept: Float64 | None) -> Float64 | None:
         value = kept if self.action.value_saved is None else self.action.value_saved

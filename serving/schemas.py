@@ -45,7 +45,9 @@ class PredictRequest(Strict):
         None, description="As of when the features hold, for the answer to repeat; default: now."
     )
     explain: bool = Field(False, description="Also the reasons, in plain words.")
-    include: list[Include] = Field([], description="What to work out besides the models' numbers.", max_length=1)
+    include: list[Include] = Field(
+        default_factory=list, description="What to work out besides the models' numbers.", max_length=1
+    )
 
 
 class PredictedCustomer(BaseModel):

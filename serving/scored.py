@@ -25,7 +25,6 @@ from models.rules.deadlines import WorkCalendar
 from models.rules.fact_rows import rule_rows
 from models.rules.playbooks import playbook_text
 from serving.curves import curve_series
-from serving.predicting import NUMBERS
 
 NO_MODEL = "none"
 
@@ -110,8 +109,8 @@ def _modelled(rows: pl.DataFrame, stake: pl.Series, bundle: Bundle, rules: Rules
 
 def _predicted(bundle: Bundle, predicted: Predicted) -> list[pl.Series]:
     """Every column that the models fill, null where the bundle has no model of it."""
-    n, curve, fitted = len(predicted.churn_probability), predicted.churn_curve, bundle.manifest.curve
-    arrays = {name: getattr(predicted, name) for name in NUMBERS}
+    n, fitted, arrays = len(predicted.churn_probability), bundle.manifest.curve, predicted._asdict()
+    curve = arrays.pop("churn_curve")
     columns = [pl.Series(name, [None] * n if array is None else array, pl.Float64) for name, array in arrays.items()]
     if curve is None or fitted is None:
         return [*columns, pl.Series("churn_curve", [None] * n, CURVE)]

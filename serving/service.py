@@ -50,7 +50,11 @@ class Entrance:
 
         And uvicorn's own access log, which nobody reads, is not formatted.
         """
+        from serving.api import predict
+        from serving.api.connections import AT_ONCE
+
         scope["app"].middleware_stack = self
+        scope["state"][AT_ONCE] = {predict.PATH.encode(): self._app.at_once}
         logging.getLogger("uvicorn.access").propagate = False
 
 

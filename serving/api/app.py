@@ -2,6 +2,7 @@
 
 import logging
 import time
+from http import HTTPStatus
 from typing import Any, Final
 
 from starlette.applications import Starlette
@@ -22,6 +23,8 @@ from serving.workbench.page import operations as workbench
 
 CHALLENGE: Final = {"www-authenticate": 'Bearer realm="remora", Basic realm="remora"'}
 """A browser then asks for a name (any) and a password (the key)."""
+
+_HEAD: Final = b"200 OK\r\n" + b"".join(b"%b: %b\r\n" % one for one in predict.HEADERS) + b"content-length: "
 
 log = logging.getLogger("remora.api")
 
@@ -65,17 +68,27 @@ class Door:
             kind = (scope.get(ACTOR, "-"), scope["method"], self._route(scope), status)
             self._state.access_log.add(kind, time.perf_counter() - began)
 
+    def at_once(self, scope: Scope, body: bytes) -> tuple[bytes, bytes] | None:
+        """The answer to a prediction whose request is here to its end; see `connections.AtOnce`."""
+        began, status = time.perf_counter(), 200
+        try:
+            answer = predict.at_once(self._state, scope, body)
+            if answer is None:
+                return None
+            head = b"%b%d\r\n" % (_HEAD, len(answer))
+        except Exception as error:
+            refused = _refused(error)
+            status, head, answer = refused.status_code, _head(refused), bytes(refused.body)
+        self._state.access_log.add((scope.get(ACTOR, "-"), "POST", predict.PATH, status), time.perf_counter() - began)
+        return head, answer
+
     async def _predict(self, scope: Scope, receive: Receive, send: Send) -> int:
         """Answer a prediction; gives the status."""
         try:
             await predict.answer(self._state, scope, receive, send)
             return 200
-        except RemoraError as error:
-            answer = _refusal(error)
-        except Exception:
-            log.exception("%s failed", predict.PATH)
-            answer = _failure()
-        answer.raw_headers.extend(SECURITY)
+        except Exception as error:
+            answer = _refused(error)
         await answer(scope, receive, send)
         return answer.status_code
 
@@ -83,6 +96,23 @@ class Door:
         """The path of the route that was meant; "other" for what has none."""
         known = self._names.get(scope["path"])
         return known or next((r.path for r in self._routes if r.matches(scope)[0] is not Match.NONE), "other")
+
+
+def _head(answer: Response) -> bytes:
+    """Status and headers as they are sent."""
+    reason = HTTPStatus(answer.status_code).phrase.encode()
+    return b"%d %b\r\n%b" % (answer.status_code, reason, b"".join(b"%b: %b\r\n" % one for one in answer.raw_headers))
+
+
+def _refused(error: Exception) -> Response:
+    """The answer where a prediction was not to be had."""
+    if isinstance(error, RemoraError):
+        answer = _refusal(error)
+    else:
+        log.exception("%s failed", predict.PATH)
+        answer = _failure()
+    answer.raw_headers.extend(SECURITY)
+    return answer
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

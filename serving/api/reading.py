@@ -27,7 +27,7 @@ async def body_of(scope: Scope, receive: Receive) -> bytes:
 
     Reads no more than the limit, whatever length was announced, and waits no longer than BODY_SECONDS.
     """
-    _check_headers(scope["headers"])
+    check_headers(scope["headers"])
     first, steps, waiting = None, receive().__await__(), None
     try:
         waiting = next(steps)
@@ -69,8 +69,8 @@ def _within_limit(body: bytes) -> bytes:
     return body
 
 
-def _check_headers(headers: Iterable[tuple[bytes, bytes]]) -> None:
-    """Refuse by the headers what need not be read."""
+def check_headers(headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """Refuse by the headers what need not be read; raises NotJsonError, BodyTooLargeError."""
     kind = b""
     for name, value in headers:
         if name == b"content-type":

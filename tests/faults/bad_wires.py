@@ -21,7 +21,7 @@ def sized(*sizes: object, body: bytes = BODY, more: bytes = b"") -> bytes:
 
 
 WIRES: dict[str, tuple[bytes, list[int]]] = {
-    "a length too short": (sized(SIZE - 1), [400]),
+    "a length too short": (sized(SIZE - 1), [400, 400]),
     "a negative length": (sized(-1), [400]),
     "a length with a sign": (sized("+5"), [400]),
     "a length in hexadecimal": (sized(hex(SIZE)), [400]),
