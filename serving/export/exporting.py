@@ -1,6 +1,7 @@
 """The export as a whole: what leaves, under which names, and where to."""
 
 import datetime as dt
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any
 
 from features.language import Lang
 from features.settings import Settings, SettingsError
+from serving.access.audit import AuditLog, Entry
+from serving.access.operator import operator
 from serving.database import connect
 from serving.export.csv_file import write_csv
 from serving.export.database_target import update_table
@@ -41,17 +44,28 @@ class Request:
 def run_export(request: Request, settings: Settings, step: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
     """Do what was asked, and tell: what, rows; for a database also changed, deleted, resumed (see `Updated`).
 
-    Raises SettingsError for a map that does not fit, StoreError when the store cannot be read, ExportError when the
-    target cannot be written; what people read there is then as it was.
+    The audit log has it before the first row leaves. Raises SettingsError for a map that does not fit, StoreError when
+    the store cannot be read, ExportError when the target cannot be written; what people read there is then as it was.
     """
     write, layout = _writer(request, settings), _layout(request, settings)
     engine = connect(Home.of(settings).store)
     try:
         migrate(engine)
+        AuditLog(engine).record(Entry(operator(), "exported", detail=_said(request, layout)))
         told = Reading(engine, layout, request.since, request.tenant, lambda rows: step(f"{rows:,} rows"))
         return {"what": layout.what, **write(told)}
     finally:
         engine.dispose()
+
+
+def _said(request: Request, layout: Layout) -> dict[str, str | None]:
+    """What the audit log says of an export, before the first row leaves: no name or password of an account."""
+    target = re.sub("//.*@", "//", request.to).partition("?")[0] if "://" in request.to else request.to
+    begin = request.since.isoformat() if request.since else None
+    return {
+        "what": layout.what, "to": target, "table": request.table, "map": request.map_name,
+        "tenant": request.tenant, "since": begin,
+    }  # fmt: skip
 
 
 def _writer(request: Request, settings: Settings) -> Callable[[Reading], dict[str, int]]:

@@ -7,16 +7,18 @@ import signal
 import sqlite3
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import httpx
 import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from models.bundle import Bundle
 from serving.access.audit import AuditLog
 from serving.database import transaction
 from serving.door_tables import ALERT_EVENTS
@@ -25,7 +27,8 @@ from serving.store import open_store
 from serving.tables import ALERTS
 from tests.faults.conftest import Figure
 from tests.faults.loading import BODY, FEATURES, Told, descendants, is_worker, resident_mib, send
-from tests.serving.running import Running, fill, running
+from tests.serving.running import Running, fill, promote, running
+from tests.small_bundle import write_small_bundle
 
 ALERT = "C0:a"
 
@@ -185,6 +188,47 @@ def _all_back(service: Running, count: int) -> int:
     while len(workers_of(service)) < count and time.monotonic() < end:
         time.sleep(0.2)
     return len(workers_of(service))
+
+
+def test_models_change_under_load(tmp_path: Path, figure: Figure, full: bool) -> None:
+    """A promoted bundle is picked up by both workers, and no request fails meanwhile."""
+    answers: list[tuple[float, str]] = []
+    told, taken, done = Counter[int](), [], Event()
+    with served(tmp_path / "home", workers=2) as service:
+        ids = {"first": Bundle.load(service.home.bundles / "first").id}
+        ids["second"] = write_small_bundle(service.home.bundles / "second", rules=True, trained="again").id
+
+        def look() -> None:
+            while not done.is_set():
+                with httpx.Client(base_url=service.url, trust_env=False) as other:  # whichever worker takes it
+                    answer = other.post("/v1/predict", content=BODY, headers=JSON).raise_for_status().json()
+                answers.append((time.monotonic(), answer["model_version"]))
+
+        def load() -> None:
+            while not done.is_set():
+                told.update(asyncio.run(send(port_of(service), 100, 2)).statuses)
+
+        threads = [during(look), during(load)]
+        for i in range(20 if full else 3):
+            name, began = ("second", "first")[i % 2], time.monotonic()
+            promote(service.home, name)
+            while len(answers) < AGREE or {version for _, version in answers[-AGREE:]} != {ids[name]}:
+                assert time.monotonic() < began + 60
+                time.sleep(0.05)
+            taken.append(max((at for at, version in answers if version != ids[name]), default=began) - began)
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert set(told) == {200}
+    figure(
+        f"{len(taken)} promotions under 100 predictions a second, 2 workers",
+        f"{told[200] + len(answers):,} answered, 0 errors; both workers switched after {np.median(taken):.1f} s, "
+        f"{max(taken):.1f} s at most",
+    )
+
+
+AGREE = 100
+"""So many new connections in a row would hardly all meet one worker of two."""
 
 
 def test_the_store_is_locked(tmp_path: Path, figure: Figure, full: bool) -> None:

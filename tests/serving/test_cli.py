@@ -212,6 +212,7 @@ def test_promote_refuses_with_each_number_and_obeys_a_reason(home_copy: Path, tr
         "bundle": trained.candidate.bundle.id,
         "passed": False,
         "forced": "for the pilot",
+        "audit": None,
     }
 
 

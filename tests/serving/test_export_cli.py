@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from typer.testing import CliRunner
 from features.clock import micros
 from features.errors import RemoraError
 from models.rules.episodes import EPISODE, Changes
+from serving.access.audit import AuditLog
+from serving.access.operator import operator
+from serving.export.errors import ExportError
 from serving.export_cli import export
 from serving.store import open_store
 from tests.serving.export_setup import database as database
@@ -127,6 +131,20 @@ def test_a_database_by_a_map_that_ships(home: Path, database: str) -> None:
     kinds = sql(database, "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = 'account'")
     of = {each["column_name"]: each["data_type"] for each in kinds}
     assert (of["Churn_Probability__c"], of["Churn_As_Of__c"]) == ("double precision", "timestamp with time zone")
+
+
+def test_the_audit_log_says_what_left_and_where_to_before_it_does(home: Path, database: str) -> None:
+    asked("--to", "out.csv", "--tenant", "north")
+    with pytest.raises(ExportError):
+        asked(
+            "--to", f"{database}?connect_timeout=3".replace("@", ":se@cret@"), "--table", "no table", "--what", "alerts"
+        )
+    with open_store(home / "home" / "remora.db") as store:
+        second, first = AuditLog(store.engine).entries()
+    assert (first.actor, first.action, first.detail["to"]) == (operator(), "exported", "out.csv")
+    assert (first.detail["what"], first.detail["tenant"], first.detail["since"]) == ("scores", "north", None)
+    assert (second.detail["what"], second.detail["table"]) == ("alerts", "no table")
+    assert re.fullmatch(r"postgresql://[^@?]+/\w+", str(second.detail["to"]))
 
 
 def test_the_store_may_be_a_postgresql_and_the_target_a_table_beside_it(

@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 
 from models.bundle import BundleError
+from serving.access.audit import AuditLog
+from serving.access.operator import operator
 from serving.champion import promoted
 from serving.home import Home
 from serving.rollback import follow, roll_back
+from serving.store import open_store
 from tests.company import MLFLOW
 from tests.faults.registered import register
 from tests.small_bundle import write_small_bundle
@@ -103,11 +106,17 @@ def test_the_command_without_a_record(home: Home) -> None:
         "was": c,
         "version": None,
         "record": "there is no MLflow record here",
+        "audit": None,
     }
     assert current(home.folder) == b
+    with open_store(home.store) as store:
+        (entry,) = AuditLog(store.engine).entries()
+    assert (entry.actor, entry.action, entry.detail) == (operator(), "model.rolled_back", {"bundle": b, "was": c})
+    (home.folder / "remora.db").write_bytes(b"no database" * 1000)
     (home.folder / "mlflow.db").write_bytes(b"not a database at all" * 100)
     done = remora(home, "rollback")
     assert (done.returncode, "The record does not say so: MLflow: " in done.stdout) == (0, True), done.stdout
+    assert "The audit log does not say so: " in done.stdout
     assert former(home.folder) == []
     done = remora(home, "rollback")
     assert (done.returncode, "no other bundle served before" in done.stderr) == (2, True)
