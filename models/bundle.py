@@ -7,11 +7,12 @@ pack.toml            the rule pack
 reference.parquet    a sample of the training features and predictions, for monitoring
 churn_curve.txt      LightGBM, log-odds of the event in an interval; absent where there is no curve
 card.md              the model card, where training wrote one
-golden.json          rows of features with the predictions they must give, see `models.golden`
+golden.json          rows with the predictions they must give, and what all else was when written, see `models.golden`
 """
 
 import datetime as dt
-import json
+import hashlib
+import io
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -30,13 +31,13 @@ from models.consistent import retained
 from models.design import Cell, Design
 from models.golden import golden, golden_problem
 from models.manifest import (
+    GOLDEN,
     REMEDY,
     SCHEMA,
     BundleError,
     Manifest,
     ManifestParts,
     read_manifest,
-    sha256,
     verify_files,
 )
 from models.matrix import Float32
@@ -146,7 +147,7 @@ class Bundle:
         return Predicted(churn, churn_curve=told, expected_days=self.curve.fitted.expected_days(told))
 
     def check_golden(self) -> None:
-        """Predict the golden rows; raises BundleError where a prediction differs from the one recorded."""
+        """Predict the golden rows; raises BundleError where a prediction or a file is not the one recorded."""
         if problem := golden_problem(self):
             raise BundleError(f"bundle {self.folder}: golden rows: {problem}; {REMEDY}")
 
@@ -208,7 +209,8 @@ def write_bundle(
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
-        _fill(beside, parts, created_at, reference, _texts(churn, value, pack, {CARD: card, CURVE: curve or ""}))
+        texts = _texts(churn, value, pack, {CARD: card, CURVE: curve or ""})
+        _fill(beside, parts, created_at, reference, texts | {"reference.parquet": _parquet(reference)})
         beside.chmod(0o755)
         beside.rename(folder)
     except BaseException:
@@ -231,24 +233,31 @@ def _value_names(parts: ManifestParts) -> tuple[str, ...]:
     return parts.value.mixture.boosters if parts.value else ()
 
 
-def _texts(churn: str | None, value: Mapping[str, str], pack: str, more: Mapping[str, str]) -> dict[str, str]:
+def _texts(churn: str | None, value: Mapping[str, str], pack: str, more: Mapping[str, str]) -> dict[str, bytes]:
     """File name → content."""
     models = {CHURN: churn or "", **{value_file(name): text for name, text in value.items()}}
-    return {"pack.toml": pack, **{name: text for name, text in {**models, **more}.items() if text}}
+    return {"pack.toml": pack.encode(), **{name: text.encode() for name, text in {**models, **more}.items() if text}}
+
+
+def _parquet(frame: "pl.DataFrame") -> bytes:
+    frame.write_parquet(content := io.BytesIO())
+    return content.getvalue()
 
 
 def _fill(
-    folder: Path, parts: ManifestParts, created_at: dt.datetime, reference: "pl.DataFrame", texts: dict[str, str]
+    folder: Path, parts: ManifestParts, created_at: dt.datetime, reference: "pl.DataFrame", files: dict[str, bytes]
 ) -> None:
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    reference.write_parquet(folder / "reference.parquet")
-    draft = Manifest(**parts.model_dump(), schema=SCHEMA, id="", created_at=created_at, sha256={})
+    """Every hash is of what is to be written: what the disk makes of it is then found out."""
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    hashes = {name: hashlib.sha256(files[name]).hexdigest() for name in sorted(files)}
+    draft = Manifest(**parts.model_dump(), schema=SCHEMA, id="", created_at=created_at, sha256=hashes)
+    draft = Manifest.model_validate_json(draft.to_json())  # what a reader will see
     bundle = Bundle._read(folder, draft)
     bundle.check_trees()
-    told = json.dumps(golden(bundle, reference), allow_nan=False)
-    (folder / "golden.json").write_text(told + "\n", encoding="utf-8")
-    hashes = {file.name: sha256(file) for file in sorted(folder.iterdir())}
-    draft = draft.model_copy(update={"sha256": hashes})
-    whole = Manifest.model_validate_json(draft.to_json()).with_id()  # the id of what a reader will see
+    told = golden(bundle, reference).encode()
+    (folder / GOLDEN).write_bytes(told)
+    hashes[GOLDEN] = hashlib.sha256(told).hexdigest()
+    whole = draft.model_copy(update={"sha256": hashes}).with_id()
     (folder / "manifest.json").write_text(whole.to_json(), encoding="utf-8")
+    verify_files(folder, read_manifest(folder))

@@ -1,16 +1,21 @@
-"""The golden rows of a bundle: features with the predictions they must give, wherever and whenever it is loaded.
+"""golden.json: rows of features with the predictions they must give, wherever and whenever the bundle is loaded.
 
-They are chosen so that between them they end in as many leaves of as many trees as possible: a leaf or a split that
-was changed changes what they give.
+The rows are chosen so that between them they end in as many leaves of as many trees as possible: a leaf or a split
+that was changed changes what they give. What changes no prediction of theirs, a digit between two customers or a field
+that LightGBM never reads, is told by the sha256 of every file, taken of what was to be written and not of what the
+disk then held.
 """
 
+import hashlib
 import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import RemoraError
+from models.manifest import GOLDEN
 from models.matrix import Float32
 
 if TYPE_CHECKING:
@@ -18,6 +23,8 @@ if TYPE_CHECKING:
 
     from models.bundle import Bundle
 
+OTHER: Final = "is not what was written with the golden rows"
+"""Said of a file, though its hash fits the manifest and all predictions are as recorded."""
 FIRST: Final = 20
 MOST: Final = 100
 """Golden rows: the first of those there are, then those that reach what no other has."""
@@ -25,31 +32,46 @@ _AMONG: Final = 1000
 """Rows from which they are chosen."""
 
 
-def golden(bundle: "Bundle", frame: "pl.DataFrame") -> dict[str, Any]:
-    """Up to `MOST` rows of `frame` as plain values, and what the bundle predicts for them."""
+def golden(bundle: "Bundle", frame: "pl.DataFrame") -> str:
+    """golden.json: up to `MOST` rows of `frame`, what the bundle predicts for them, and what it is made of."""
     import polars as pl
 
     among = frame.head(_AMONG)
     chosen = among[_reaching(_leaves(bundle, bundle.matrix(among)))]
     numbers = [pl.col(c.name).cast(pl.Float64).fill_nan(None) for c in bundle.manifest.features if c.kind == "number"]
     rows = chosen.with_columns(numbers).select(bundle.manifest.names).to_dicts()
-    return {"rows": rows, "expected": _predictions(bundle, rows)}
+    return _sealed({"rows": rows, "expected": _predictions(bundle, rows), "made_of": bundle.manifest.made_of()})
 
 
 def golden_problem(bundle: "Bundle") -> str | None:
-    """What differs from the predictions recorded in the bundle's golden.json; None where nothing does."""
+    """What differs from what the bundle's golden.json records; None where nothing does."""
     try:
-        told = json.loads((bundle.folder / "golden.json").read_text(encoding="utf-8"))
-        expected: dict[str, Any] = told["expected"]
-        found = _predictions(bundle, told["rows"])
+        text = (bundle.folder / GOLDEN).read_text(encoding="utf-8")
+        told = json.loads(text)
+        del told["seal"]
+        if text != _sealed(told):
+            return "golden.json was changed after it was written"
+        return next(_differences(bundle, told), None)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RemoraError) as error:
         return f"golden.json does not fit the models ({type(error).__name__}: {error})"
+
+
+def _sealed(content: dict[str, Any]) -> str:
+    """The one text of this content: it ends in the sha256 of all else, so no byte of it can change unseen."""
+    text = json.dumps(content, allow_nan=False)
+    return json.dumps(content | {"seal": hashlib.sha256(text.encode()).hexdigest()}) + "\n"
+
+
+def _differences(bundle: "Bundle", told: dict[str, Any]) -> Iterator[str]:
+    """The predictions that are not those recorded, then the files: a prediction says more of what is wrong."""
+    expected, files = told["expected"], told["made_of"]
+    found, made_of = _predictions(bundle, told["rows"]), bundle.manifest.made_of()
     if not told["rows"] or found.keys() != expected.keys():
-        return "golden.json does not hold the predictions of these models"
-    for name, recorded in expected.items():
-        if not _same(found[name], recorded):
-            return f"{name} differs from what it was"
-    return None
+        yield "golden.json does not hold the predictions of these models"
+        return
+    yield from (f"{name} differs from what it was" for name in expected if not _same(found[name], expected[name]))
+    names = sorted(made_of.keys() | files.keys())
+    yield from (f"{name} {OTHER}" for name in names if made_of.get(name) != files.get(name))
 
 
 def _predictions(bundle: "Bundle", rows: list[dict[str, Any]]) -> dict[str, list[Any]]:

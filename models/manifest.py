@@ -18,8 +18,9 @@ from models.part import Part
 from models.value_model import ValueMixture
 from models.value_range import ValueRange
 
-SCHEMA: Final = 3
+SCHEMA: Final = 4
 """The layout this version reads and writes."""
+GOLDEN: Final = "golden.json"
 NAME: Final = re.compile(r"\w[\w.+-]*")
 """What a bundle's folder may be called."""
 ID: Final = re.compile(r"\d{4}-\d{2}-\d{2}\.[0-9a-f]{8}")
@@ -89,7 +90,7 @@ class Manifest(ManifestParts):
     sha256 of everything else in the file.
     """
 
-    schema_version: Literal[3] = Field(SCHEMA, alias="schema")
+    schema_version: Literal[4] = Field(SCHEMA, alias="schema")
     id: str
     created_at: dt.datetime = Field(strict=False)
     sha256: dict[str, str]
@@ -109,9 +110,10 @@ class Manifest(ManifestParts):
         named = self.model_copy(update={"id": self.content_id()})
         return named.model_copy(update={"seal": named._digest("seal")})
 
-    def is_as_written(self) -> bool:
-        """Whether id and seal are those of this content."""
-        return self == self.with_id()
+    def made_of(self) -> dict[str, str]:
+        """The sha256 of every file: of golden.json, which records them, none; of this one what training said."""
+        files = {name: digest for name, digest in self.sha256.items() if name != GOLDEN}
+        return files | {"manifest.json": self._digest("id", "created_at", "sha256", "seal")}
 
     def _digest(self, *without: str) -> str:
         content = self.model_dump(mode="json", by_alias=True, exclude=set(without))
@@ -147,7 +149,7 @@ def _validated(folder: Path, text: str) -> Manifest:
     except ValidationError as error:
         places = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise BundleError(*(f"bundle {folder}: manifest.json: {place}; {REMEDY}" for place in places)) from None
-    if not manifest.is_as_written():
+    if text != manifest.with_id().to_json():
         raise BundleError(f"bundle {folder}: manifest.json was changed after it was written; {REMEDY}")
     if ID.fullmatch(folder.name) and folder.name != manifest.id:
         raise BundleError(f"bundle {folder}: holds another bundle, {manifest.id}; {REMEDY}")

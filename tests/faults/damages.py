@@ -79,7 +79,7 @@ def plain(whole: Path) -> list[Damage]:
 
 
 def behind_right_hashes() -> list[Damage]:
-    """300 for `vouched`: only what the models do can tell."""
+    """300 for `vouched`: only what the models do, and what golden.json records, can tell."""
     rng = np.random.default_rng(2)
     return [
         *(truncated(name, percent) for percent, name in zip(range(100), cycle(MODELS), strict=False)),

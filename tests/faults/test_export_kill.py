@@ -2,10 +2,6 @@
 
 import os
 import random
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +10,7 @@ import pytest
 
 from serving.export.database_target import update_table
 from tests.faults.export_child import BATCH
+from tests.faults.forks import Child, working
 from tests.serving.export_setup import database as database
 from tests.serving.export_setup import reading, saved, sql
 from tests.serving.test_store import row
@@ -25,30 +22,10 @@ State = frozenset[tuple[str, str]]
 NOTHING: State = frozenset()
 
 
-class Child:
-    """A process that exports in forks of itself."""
-
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
-        self._process = process
-        self.lasted = 0.0
-
-    def export(self, home: Path, to: str, kill_after: float | None = None) -> bool:
-        """Export, killed after so many seconds if it runs that long; return whether it was killed."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        begin = time.perf_counter()
-        print(home, to, "never" if kill_after is None else kill_after, file=self._process.stdin, flush=True)
-        status = int(self._process.stdout.readline())
-        self.lasted = time.perf_counter() - begin
-        assert status in (0, signal.SIGKILL)
-        return status != 0
-
-
 @pytest.fixture(scope="module")
 def child() -> Iterator[Child]:
-    command = [sys.executable, "-m", "tests.faults.export_child"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        yield Child(process)
+    with working("tests.faults.export_child") as started:
+        yield started
 
 
 @pytest.fixture(scope="module")
@@ -92,12 +69,12 @@ def survive(child: Child, homes: tuple[Path, Path], to: str, state: Callable[[st
     """Kill exports at POINTS random points, each on its way from one state to the other."""
     random.seed(7)
     old, new = homes
-    child.export(old, to)
+    child.work(old, to)
     lasts, kills = child.lasted, 0
     while kills < POINTS:
-        kills += child.export(new, to, kill_after=random.uniform(0, lasts))
+        kills += child.work(new, to, kill_after=random.uniform(0, lasts))
         assert state(to) in (expected(old, homes), expected(new, homes))
-        child.export(new, to)
+        child.work(new, to)
         assert state(to) == expected(new, homes)
         lasts = min(lasts, child.lasted)
         old, new = new, old
@@ -122,7 +99,7 @@ def test_the_first_export_of_all_shows_nothing_or_everything(
     """And the one after it goes on: at most the batch under way is copied twice."""
     resumed = 0
     while not resumed:
-        while not (child.export(homes[0], database, kill_after=random.uniform(0, 0.3)) and _staged(database) >= BATCH):
+        while not (child.work(homes[0], database, kill_after=random.uniform(0, 0.3)) and _staged(database) >= BATCH):
             sql(database, "DROP TABLE IF EXISTS churn_scores, remora_staging_churn_scores, remora_exports")
         assert in_table(database) in (NOTHING, expected(homes[0], homes))
         with reading(homes[0] / "remora.db", batch=BATCH) as told:

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from models.bundle import Bundle, BundleError, write_bundle
+from models.golden import _sealed
 from models.manifest import Manifest
 from models.trial import trial_load
 from tests import small_bundle
@@ -145,11 +146,12 @@ def set_manifest(**changes: object) -> Callable[[Path], object]:
         (lambda folder: (folder / "manifest.json").unlink(), "manifest.json is missing"),
         (lambda folder: (folder / "manifest.json").write_text("{"), "manifest.json is not readable"),
         (lambda folder: (folder / "manifest.json").write_text("[]"), "manifest.json is not readable"),
-        (set_manifest(schema=2), "schema 2, this version of Remora reads 3; train again"),
+        (set_manifest(schema=3), "schema 3, this version of Remora reads 4; train again"),
         (set_manifest(colour="red"), "colour: Extra inputs are not permitted"),
         (set_manifest(as_of="2012-01-01T00:00:00Z"), "manifest.json was changed"),
         (set_manifest(created_at="2012-01-01T00:00:00Z"), "manifest.json was changed"),
         (set_manifest(seal=""), "manifest.json was changed"),
+        (append("manifest.json"), "manifest.json was changed"),
     ],
 )
 def test_damage_is_named_with_a_remedy(bundle: Bundle, damage: Callable[[Path], object], problem: str) -> None:
@@ -177,12 +179,73 @@ def test_trial_load_survives_a_model_that_aborts_the_process(bundle: Bundle) -> 
 def test_trial_load_compares_the_golden_rows(bundle: Bundle) -> None:
     file = bundle.folder / "golden.json"
     golden = json.loads(file.read_text())
+    del golden["seal"]
     assert 20 < len(golden["rows"]) <= 100
     golden["expected"]["churn_probability"][7] += 1e-4
-    file.write_text(json.dumps(golden))
+    file.write_text(_sealed(golden))
     rehash(bundle.folder)
     with pytest.raises(BundleError, match="golden rows: churn_probability differs"):
         trial_load(bundle.folder)
+
+
+def edit(name: str, old: str, new: str) -> Callable[[Path], object]:
+    def change(folder: Path) -> None:
+        text = (folder / name).read_text()
+        assert old in text
+        (folder / name).write_text(text.replace(old, new, 1))
+
+    return change
+
+
+def last_digit(folder: Path) -> None:
+    """Of a prediction: 1e-16, where 1e-9 is let pass."""
+    golden = json.loads((folder / "golden.json").read_text())
+    told = golden["expected"]["churn_probability"]
+    told[0] = float(np.nextafter(told[0], 1))
+    (folder / "golden.json").write_text(json.dumps(golden) + "\n")
+
+
+def another_sample(folder: Path) -> None:
+    frame = pl.read_parquet(folder / "reference.parquet")
+    frame.with_columns(pl.col("rfm_recency_days") + 1).write_parquet(folder / "reference.parquet")
+
+
+@pytest.mark.parametrize(
+    ("damage", "problem"),
+    [
+        (edit("churn.txt", "leaf_weight=", "leaf_height="), "churn.txt is not what was written"),
+        (edit("value_any.txt", "feature_infos=[1", "feature_infos=[2"), "value_any.txt is not what was written"),
+        (edit("value_low.txt", "[seed: 1]", "[seed: 2]"), "value_low.txt is not what was written"),
+        (append("pack.toml"), "pack.toml is not what was written"),
+        (another_sample, "reference.parquet is not what was written"),
+        (edit("manifest.json", '"active_within_days": 365', '"active_within_days": 364'), "manifest.json is not what"),
+        (edit("manifest.json", '"metrics": {}', '"metrics": {"auc": 1.0}'), "manifest.json is not what was written"),
+        (edit("golden.json", '"rfm_recency_days": ', '"rfm_recency_days": 1'), "golden.json was changed"),
+        (last_digit, "golden.json was changed"),
+        (append("golden.json"), "golden.json was changed"),
+        (edit("golden.json", '"rows"', '"lost"'), "golden.json was changed"),
+        (edit("golden.json", '"seal"', '"mark"'), "golden.json does not fit the models"),
+        (edit("golden.json", '{"rows"', '["rows"'), "golden.json does not fit the models"),
+    ],
+)
+def test_what_changes_no_prediction_is_told_though_hashes_and_seal_fit(
+    bundle: Bundle, damage: Callable[[Path], object], problem: str
+) -> None:
+    damage(bundle.folder)
+    rehash(bundle.folder)
+    with pytest.raises(BundleError, match=f"golden rows: {problem}"):
+        Bundle.load(bundle.folder).check_golden()
+
+
+def test_a_hash_is_of_what_was_to_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that keeps something else is found out at once: no hash is of what it kept."""
+    write = Path.write_bytes
+    monkeypatch.setattr(
+        Path, "write_bytes", lambda file, content: write(file, content.replace(b"split_gain", b"split_pain"))
+    )
+    with pytest.raises(BundleError, match=r"churn\.txt is damaged"):
+        write_small_bundle(tmp_path / "b")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_manifest_and_models_must_agree_on_the_number_of_features(tmp_path: Path) -> None:

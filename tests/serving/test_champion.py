@@ -1,6 +1,7 @@
 """The champion in service: what it switches to, what it refuses, and what it tells of both."""
 
 import os
+import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ from serving.champion import NOTHING_PROMOTED, Champion, load
 from serving.errors import NotReadyError
 from serving.home import Home
 from tests.serving.running import promote
-from tests.small_bundle import make_it_abort, rehash, write_small_bundle
+from tests.small_bundle import make_it_abort, write_small_bundle
 
 
 class Told:
@@ -124,9 +125,8 @@ def tear(home: Home) -> None:
 
 
 def rewrite(home: Home) -> None:
-    with (home.bundles / "one" / "pack.toml").open("a") as file:
-        file.write("\n")
-    rehash(home.bundles / "one")
+    shutil.rmtree(home.bundles / "one")
+    write_small_bundle(home.bundles / "one", rules=True, remark="another")
 
 
 @pytest.mark.parametrize("change", [grow_old, come_from_the_future, tear, rewrite])
