@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, Final, Literal, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel, ValidationError
 
 from models.prediction import CurvePoint, Prediction, Reason
 from serving.errors import InvalidRequestError
@@ -226,15 +226,18 @@ def parse(kind: type[M], body: bytes) -> M:
     try:
         return kind.model_validate_json(body)
     except ValidationError as error:
-        raise refusal(error) from None
+        raise refusal(error, tagged=issubclass(kind, RootModel)) from None
 
 
-def refusal(error: ValidationError) -> InvalidRequestError:
-    """The same errors as fields and reasons; a flood of them is counted and not told."""
+def refusal(error: ValidationError, tagged: bool = False) -> InvalidRequestError:
+    """The same errors as fields and reasons; a flood of them is counted and not told.
+
+    `tagged`: of several models one was chosen by a tag, which pydantic puts before the field.
+    """
     if error.error_count() > MOST_ERRORS:
         return InvalidRequestError(f"{error.error_count()} problems; see the schema in /openapi.json")
     told = error.errors(include_url=False, include_input=False, include_context=False)
-    return invalid((".".join(map(str, e["loc"])), e["msg"]) for e in told)
+    return invalid((".".join(map(str, e["loc"][tagged:])), e["msg"]) for e in told)
 
 
 def invalid(problems: Iterable[tuple[str, str]]) -> InvalidRequestError:
