@@ -128,6 +128,7 @@ class Connection(HttpToolsProtocol):
             and parser.get_http_version() == "1.1"
             and parser.should_keep_alive()
             and not parser.should_upgrade()
+            and b"x-forwarded-for" not in dict(self.headers)  # the server knows whom a proxy asks for
         )
 
     def _answer(self, held: list[bytes]) -> bool:

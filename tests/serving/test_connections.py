@@ -64,6 +64,7 @@ REQUESTS = {
     "no JSON": request(b"{"),
     "another type": request(asked(), kind="text/plain"),
     "compressed": request(asked(), headers="Content-Encoding: gzip\r\n"),
+    "for somebody behind a proxy": request(asked(), headers="X-Forwarded-For: 203.0.113.9\r\n"),
     "another host": request(asked()).replace(b"127.0.0.1", b"evil.example"),
 }
 
