@@ -22,8 +22,6 @@ ROOT = Path(__file__).parents[2]
 UV = str(Path(sys.executable).parent / "uv")
 JSON = {"content-type": "application/json"}
 
-pytestmark = pytest.mark.xdist_group("bento")
-
 
 def run(*command: object, **options: object) -> str:
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, **options)  # type: ignore[call-overload]

@@ -13,8 +13,6 @@ from tests.real_data import real_data
 from training.gate import TooFewChurners
 from training.reports import NOT_LATER
 
-pytestmark = pytest.mark.xdist_group("gate")
-
 
 @cache
 def subject(name: str) -> Subject:

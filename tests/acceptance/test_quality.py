@@ -86,13 +86,11 @@ JUDGED = [name for name in BOUNDS if name != "ravenstack"]
 WHOLE = [name for name in BOUNDS if not BY_NAME[name].earlier]
 
 
-@pytest.mark.xdist_group("quality")
 @pytest.mark.parametrize("name", BOUNDS)
 def test_the_bounds_hold(name: str) -> None:
     BOUNDS[name](outcome(name))
 
 
-@pytest.mark.xdist_group("quality")
 @pytest.mark.parametrize("name", JUDGED)
 def test_no_baseline_surely_ranks_those_who_leave_better(name: str) -> None:
     differences = {key: score.difference for key, score in outcome(name).churn.baselines.items() if key != BASE_RATE}
@@ -100,7 +98,6 @@ def test_no_baseline_surely_ranks_those_who_leave_better(name: str) -> None:
     assert name == "telco" or differences[RECENCY].low > 0
 
 
-@pytest.mark.xdist_group("quality")
 @pytest.mark.parametrize("name", JUDGED)
 def test_no_baseline_surely_ranks_value_better(name: str) -> None:
     report = outcome(name).value
@@ -108,13 +105,11 @@ def test_no_baseline_surely_ranks_value_better(name: str) -> None:
     assert surely_above(differences) == set()
 
 
-@pytest.mark.xdist_group("quality")
 @pytest.mark.parametrize("name", JUDGED)
 def test_probabilities_surely_say_more_than_the_base_rate(name: str) -> None:
     assert outcome(name).churn.baselines[BASE_RATE].differences["brier_score"].high < 0
 
 
-@pytest.mark.xdist_group("quality")
 @pytest.mark.parametrize("name", JUDGED)
 def test_the_range_of_value_holds_what_it_says(name: str) -> None:
     report = outcome(name).value
@@ -122,7 +117,6 @@ def test_the_range_of_value_holds_what_it_says(name: str) -> None:
         assert abs(report.covered.estimate - report.coverage_aim) <= 0.08
 
 
-@pytest.mark.xdist_group("quality")
 @pytest.mark.parametrize("name", WHOLE)
 def test_readme_shows_the_rows(name: str) -> None:
     found = lines(outcome(name))

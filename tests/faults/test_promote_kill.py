@@ -1,15 +1,13 @@
 """kill -9 of `promote` and `rollback`: the old champion or the new one, never half, and the next run completes.
 
-CI kills each command at three moments spread over its run, REMORA_FAULTS=full at fifty; besides, a process is killed at
-every single step by which the pointer is moved.
+CI kills each command at four moments spread over its run, REMORA_FAULTS=full at fifty; besides, a process is killed at
+every single step by which the pointer is moved. The commands run in forks of a process that has imported everything.
 """
 
 import json
 import os
 import shutil
 import signal
-import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,14 +20,14 @@ from models.bundle import Bundle
 from serving.home import Home
 from serving.rollback import follow, roll_back
 from tests.company import MLFLOW, program
+from tests.faults.forks import Child, working
 from tests.faults.registered import register
 from training import registry
 from training.pointer import current, former
 from training.promote import promote
 
 pytestmark = pytest.mark.filterwarnings(MLFLOW)
-KILLS = 50 if os.environ.get("REMORA_FAULTS") == "full" else 3
-CLI = "from serving.cli import main; main()"
+KILLS = 50 if os.environ.get("REMORA_FAULTS") == "full" else 4
 
 
 @dataclass(frozen=True)
@@ -83,40 +81,39 @@ def two_serves(one_serves: Two, tmp_path: Path) -> Two:
     return found
 
 
-def start(home: Home, *arguments: str) -> subprocess.Popen[str]:
-    quiet = subprocess.DEVNULL
-    return program(CLI, *arguments, env={"REMORA_HOME": str(home.folder)}, cwd=home.folder, stdout=quiet, stderr=quiet)
+@pytest.fixture(scope="module")
+def child(one_serves: Two) -> Iterator[Child]:
+    """Ready: it has imported all, which would otherwise count as a part of the first run."""
+    with working("tests.faults.promote_child") as started:
+        started.work(one_serves.home.folder, "--help")
+        yield started
 
 
-def killed_at(moments: np.ndarray, given: Two, folder: Path, *command: str) -> Iterator[Two]:
+def killed_at(moments: np.ndarray, child: Child, given: Two, folder: Path, *command: str) -> Iterator[Two]:
     """A home each in which the command was killed after so many of the seconds that it takes."""
     whole = given.copy(folder / "whole")
-    began = time.monotonic()
-    assert start(whole.home, *command).wait(120) == 0
-    seconds = time.monotonic() - began
+    assert not child.work(whole.home.folder, *command)
+    seconds = child.lasted
     for number, share in enumerate(moments):
         found = given.copy(folder / str(number))
-        child = start(found.home, *command)
-        time.sleep(share * seconds)
-        child.kill()
-        child.wait(30)
+        child.work(found.home.folder, *command, kill_after=share * seconds)
         yield found
 
 
 def moments(seed: int) -> np.ndarray:
-    """Shares of the run: most of the first half goes into imports."""
-    return np.sort(np.random.default_rng(seed).uniform(0.4, 1.05, KILLS))
+    """Shares of the run, at times a little more than the whole."""
+    return np.sort(np.random.default_rng(seed).uniform(0.0, 1.05, KILLS))
 
 
-def test_promote_killed_leaves_the_old_champion_or_the_new(one_serves: Two, tmp_path: Path) -> None:
-    for found in killed_at(moments(1), one_serves, tmp_path, "promote", "2"):
+def test_promote_killed_leaves_the_old_champion_or_the_new(one_serves: Two, child: Child, tmp_path: Path) -> None:
+    for found in killed_at(moments(1), child, one_serves, tmp_path, "promote", "2"):
         found.check()
         promote(found.home.folder, "2")
         found.settled(found.second, [found.first])
 
 
-def test_rollback_killed_leaves_the_old_champion_or_the_new(two_serves: Two, tmp_path: Path) -> None:
-    for found in killed_at(moments(2), two_serves, tmp_path, "rollback"):
+def test_rollback_killed_leaves_the_old_champion_or_the_new(two_serves: Two, child: Child, tmp_path: Path) -> None:
+    for found in killed_at(moments(2), child, two_serves, tmp_path, "rollback"):
         now = found.check()
         if now == found.second:
             roll_back(found.home)

@@ -1,6 +1,6 @@
 """Every notebook runs from top to bottom without a word on stderr, and is kept without outputs.
 
-All six read one simulated company, made once for all workers. No group: each is work enough for a worker by itself.
+All six read one simulated company, made once for all workers; each is work enough for a worker by itself.
 """
 
 import json

@@ -19,7 +19,7 @@ from serving.tables import SCORES
 from tests.company import AS_OF, MLFLOW, shop
 from tests.serving.small_company import ask
 
-pytestmark = [pytest.mark.filterwarnings(MLFLOW), pytest.mark.slow, pytest.mark.xdist_group("forget")]
+pytestmark = [pytest.mark.filterwarnings(MLFLOW), pytest.mark.slow]
 
 WHO = "CUST-00007"
 SETTINGS = """

@@ -1,6 +1,6 @@
 """Zero skew: a customer is told the same in batch and through both endpoints, to 1e-9.
 
-With REMORA_FAULTS=full 10 000 simulated customers are asked for, else 1 000.
+With REMORA_FAULTS=full 10 000 simulated customers are asked for, else 400.
 """
 
 import datetime as dt
@@ -35,7 +35,7 @@ from tests.serving.skewed import DEFINITIONS, Learnt, Raw
 pytestmark = pytest.mark.filterwarnings(MLFLOW)
 
 MADE = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
-SIMULATED = 10_000 if os.environ.get("REMORA_FAULTS") == "full" else 1_000
+SIMULATED = 10_000 if os.environ.get("REMORA_FAULTS") == "full" else 400
 REAL = 300
 """Customers of each real data set."""
 
