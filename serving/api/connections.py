@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from math import inf
 from typing import Any, Final
 
+from httptools import HttpParserUpgrade, HttpRequestParser
 from uvicorn._types import ASGI3Application, HTTPScope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -44,11 +45,17 @@ class Connection(HttpToolsProtocol):
     """The body, as far as it came, of a request that the server does not know of yet."""
     _reading = False
     """Whether this is within a read of which nothing was held yet."""
+    _fresh = False
+    """Whether what is waited for began within this read."""
+    _again = False
+    """Whether the request at hand is going to be read again, without its upgrade."""
     _common: tuple[list[tuple[bytes, bytes]] | None, bytes] = (None, b"")
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self.ws_protocol_class = None  # there is nothing to upgrade to: such a request is answered as it is
+        self.ws_protocol_class = None
+        self.parser = _Parser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as the server sets its own
         self.timeout_keep_alive = IDLE_SECONDS
         self._at_once: Mapping[bytes, AtOnce] = self.app_state.get(AT_ONCE, {})
 
@@ -68,12 +75,12 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what comes, but no head without end."""
-        self._reading = True
+        self._reading, self._fresh = True, False
         super().data_received(data)
-        answered, self._reading = not self._reading, False
+        self._reading = False
         if self._held is not None and not self.transport.is_closing():  # there is more to come
             self._hand_on(self._held)
-        if self._since is None or answered:
+        if self._since is None or self._fresh:
             return
         self._head += len(data)
         if self._head > MAX_HEAD and not self.transport.is_closing():
@@ -82,15 +89,20 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request begins."""
         super().on_message_begin()
+        self._fresh, self._again = True, False
         self._since, self._patience, self._head = self.loop.time(), HEAD_SECONDS, 0
 
     def on_headers_complete(self) -> None:
         """From here on the application decides how long it takes."""
+        if self._is_upgrade():
+            self._again = True
+            return
         self._since = None
         if self._may_be_short():
             self._held, self._reading = [], False  # one for each read: others wait their turn among all connections
         else:
             super().on_headers_complete()
+        self.headers = []  # those of a trailer, which no scope has
 
     def on_body(self, body: bytes) -> None:
         """More of a body."""
@@ -101,17 +113,33 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request is whole: answer it here and now, where that can be."""
+        if self._again:
+            return
         if self._held is not None:
             if self._answer(self._held):
                 return
             self._hand_on(self._held)
         super().on_message_complete()
+        if self.cycle.response_complete:  # it was refused before its body came
+            self._wait()
 
     def on_response_complete(self) -> None:
         """Wait for the next request; the rest of a body that was refused counts as that."""
         super().on_response_complete()
+        self._unread = inf
         if self.cycle.response_complete:
             self._wait(self.cycle.more_body)
+
+    def resume_writing(self) -> None:
+        """Somebody reads."""
+        super().resume_writing()
+        self._unread = inf
+
+    def head_without_upgrade(self) -> bytes:
+        """The head of the request at hand, as bytes, without the offer of another protocol: there is none."""
+        method, version = self.parser.get_method(), self.parser.get_http_version().encode()
+        rows = b"".join(b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade")
+        return b"%b %b HTTP/%b\r\n%b\r\n" % (method, self.url, version, rows)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._answered = cycle
@@ -127,9 +155,10 @@ class Connection(HttpToolsProtocol):
             and parser.get_method() == b"POST"
             and parser.get_http_version() == "1.1"
             and parser.should_keep_alive()
-            and not parser.should_upgrade()
-            and b"x-forwarded-for" not in dict(self.headers)  # the server knows whom a proxy asks for
         )
+
+    def _is_upgrade(self) -> bool:
+        return self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
 
     def _answer(self, held: list[bytes]) -> bool:
         """Whether the request with this body has now its answer."""
@@ -139,6 +168,7 @@ class Connection(HttpToolsProtocol):
         self._held = None
         self.transport.write(b"HTTP/1.1 %b%b\r\n%b" % (found[0], self._common_head(), found[1]))
         self.server_state.total_requests += 1
+        self._unread = inf
         self._wait()
         return True
 
@@ -151,7 +181,7 @@ class Connection(HttpToolsProtocol):
 
     def _wait(self, for_rest: bool = False) -> None:
         """Wait for the next request, or `for_rest` of one that is answered already."""
-        self._since, self._head = self.loop.time(), -inf if for_rest else 0
+        self._since, self._head, self._fresh = self.loop.time(), -inf if for_rest else 0, True
         self._patience = HEAD_SECONDS if for_rest else IDLE_SECONDS
 
     def _common_head(self) -> bytes:
@@ -164,9 +194,28 @@ class Connection(HttpToolsProtocol):
     def _look(self) -> None:
         """End the connection where nothing comes of it, or where nothing of an answer was read since the last look."""
         unread = self.transport.get_write_buffer_size()
-        late = self._since is not None and self.loop.time() - self._since > self._patience
+        busy = self._since is None or not (self._answered is None or self._answered.response_complete)
+        late = not busy and self.loop.time() - (self._since or 0) > self._patience
         if unread >= self._unread if unread else late:
             self.transport.abort()
             return
         self._unread = unread or inf
         self._timer = self.loop.call_later(LOOK_SECONDS, self._look)
+
+
+class _Parser(HttpRequestParser):
+    """Reads a request that offers an upgrade as one that does not: the parser would take its body for what follows."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self._connection = connection
+
+    def feed_data(self, data: Any) -> None:
+        """As `HttpRequestParser.feed_data`."""
+        while True:
+            try:
+                return super().feed_data(data)
+            except HttpParserUpgrade as stopped:
+                if self.get_method() == b"CONNECT":
+                    raise
+                data = self._connection.head_without_upgrade() + bytes(data[stopped.args[0] :])

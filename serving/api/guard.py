@@ -18,6 +18,7 @@ _LOOPBACK_HOSTS: Final = frozenset((b"localhost", b"127.0.0.1", b"[::1]"))
 
 
 _LOOPBACK: Final = frozenset(("127.0.0.1", "::1"))
+_FORWARDED: Final = frozenset((b"x-forwarded-for", b"forwarded"))
 _MOST_KNOWN: Final = 1000
 
 
@@ -38,8 +39,8 @@ class Guard:
 
         Raises UnknownKeyError (401), ForbiddenError (403), MisdirectedError (421), BusyError (429), NotReadyError.
         """
-        host, token = _told(scope["headers"])
-        caller = self._local(scope, host) if self._keys.empty else self._keys.caller(token)
+        host, token, forwarded = _told(scope["headers"])
+        caller = self._local(scope, host, forwarded) if self._keys.empty else self._keys.caller(token)
         if not caller.may(needed):
             raise ForbiddenError(f"this key has not the scope {needed!r}; ask for one that has")
         wait = self._limits.take(caller, n, time.monotonic())
@@ -47,8 +48,8 @@ class Guard:
             raise BusyError("this key has asked too often; wait as long as Retry-After says", retry_after=wait)
         return caller
 
-    def _local(self, scope: AsgiScope, host: bytes) -> Caller:
-        if not (self._is_here(scope.get("client")) and self._is_here(scope.get("server"))):
+    def _local(self, scope: AsgiScope, host: bytes, forwarded: bool) -> Caller:
+        if forwarded or not (self._is_here(scope.get("client")) and self._is_here(scope.get("server"))):
             raise ForbiddenError("no keys are made yet: only this machine may ask; see `remora keys create`")
         if host not in self._known and not self._is_meant(host):
             raise MisdirectedError("the Host of the request is not this service; name it in [api] hosts, or make keys")
@@ -75,15 +76,17 @@ def _is_loopback(address: str) -> bool:
         return address.startswith("/")
 
 
-def _told(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, str]:
-    """Host and key, as far as given."""
-    host, token = b"", ""
+def _told(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, str, bool]:
+    """Host and key, as far as given; and whether a proxy asks for somebody, who may be anybody."""
+    host, token, forwarded = b"", "", False
     for name, value in headers:
         if name == b"host":
             host = value.lower()
         elif name == b"authorization":
             token = _token(value)
-    return host, token
+        elif name in _FORWARDED:
+            forwarded = True
+    return host, token, forwarded
 
 
 def _token(value: bytes) -> str:

@@ -64,6 +64,7 @@ REQUESTS = {
     "no JSON": request(b"{"),
     "another type": request(asked(), kind="text/plain"),
     "compressed": request(asked(), headers="Content-Encoding: gzip\r\n"),
+    "an upgrade is offered": request(asked(), headers="Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"),
     "for somebody behind a proxy": request(asked(), headers="X-Forwarded-For: 203.0.113.9\r\n"),
     "another host": request(asked()).replace(b"127.0.0.1", b"evil.example"),
 }
@@ -84,6 +85,48 @@ def test_chunks_are_the_same_request(service: Running) -> None:
     half = len(body) // 2
     chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (body[:half], body[half:], b""))
     assert told(service, head + chunks) == told(service, request(body))
+
+
+@pytest.mark.parametrize("name", ["one customer", "an upgrade is offered"])
+def test_what_is_sound_is_answered(service: Running, name: str) -> None:
+    assert [status for status, _, _ in told(service, REQUESTS[name] * 3, answers=3)] == [b"HTTP/1.1 200 OK"] * 3
+
+
+def test_the_body_of_a_request_that_offers_an_upgrade_is_no_request(service: Running) -> None:
+    body = b"GET /v1/model HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    head = request(body, headers="Connection: Upgrade\r\nUpgrade: x\r\n")[: -len(body)]
+    live = b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    for parts in ((head + body + live,), (head, body + live), (head, body, live)):
+        refused, answered = told(service, *parts, answers=2)
+        assert refused[0] == b"HTTP/1.1 400 Bad Request"
+        assert (answered[0], answered[2]) == (b"HTTP/1.1 200 OK", b'{"live":true}')
+
+
+@pytest.mark.parametrize("path", ["/v1/predict", "/v1/predict?"])
+@pytest.mark.parametrize(
+    ("head", "trailer", "status"),
+    [
+        ("Host: evil.example", "Host: 127.0.0.1", 421),
+        ("Host: 127.0.0.1\r\nX-Forwarded-For: 203.0.113.9", "X-Forwarded-For: 127.0.0.1", 403),
+        ("Host: 127.0.0.1", "Content-Type: text/plain", 200),
+    ],
+)
+def test_a_trailer_says_nothing_of_the_request(
+    service: Running, path: str, head: str, trailer: str, status: int
+) -> None:
+    """Neither in one read nor by the ordinary way, which a query leads to."""
+    begin = f"POST {path} HTTP/1.1\r\n{head}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    body = asked()
+    end = b"%x\r\n%b\r\n0\r\n%b\r\n\r\n" % (len(body), body, trailer.encode())
+    for parts in ((begin.encode() + end,), (begin.encode(), end)):
+        assert told(service, *parts)[0][0].startswith(b"HTTP/1.1 %d" % status)
+
+
+@pytest.mark.parametrize("said", ["127.0.0.1", "203.0.113.9, 127.0.0.2", "/x"])
+def test_whoever_a_proxy_asks_for_is_not_this_machine(service: Running, said: str) -> None:
+    for header in ("X-Forwarded-For", "Forwarded"):
+        ((status, _, _),) = told(service, request(asked(), headers=f"{header}: {said}\r\n"))
+        assert status == b"HTTP/1.1 403 Forbidden"
 
 
 def test_answers_come_in_the_order_of_the_requests(service: Running) -> None:
@@ -112,6 +155,7 @@ class Clockwork:
 
     def __init__(self) -> None:
         self.now, self.due, self.ended, self.sent = 0.0, list[tuple[float, Callable[[], None]]](), "", b""
+        self.unread = 0
 
     def time(self) -> float:
         return self.now
@@ -139,7 +183,11 @@ class Clockwork:
         return default
 
     def get_write_buffer_size(self) -> int:
-        return 0
+        return self.unread
+
+    def pause_reading(self) -> None: ...
+
+    def close(self) -> None: ...
 
 
 async def unused(scope: Any, receive: Any, send: Any) -> None:
@@ -176,6 +224,54 @@ def test_a_large_request_in_one_read() -> None:
     clock, body = Clockwork(), b" " * 3 * MAX_HEAD
     connected(clock).data_received(request(body))
     assert clock.sent == b"HTTP/1.1 200 OK\r\n\r\n" + body
+
+
+def test_heads_are_counted_each_on_its_own() -> None:
+    """Many requests in one read, of which the last is not whole, are no large head; one that never ends is."""
+    clock, heads = Clockwork(), b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * (2 * MAX_HEAD // 20)
+    connection = connected(clock)
+    connection._start_asgi_task = lambda cycle, app: None  # type: ignore[method-assign]
+    connection.data_received(heads + b"GET / HT")
+    assert (clock.ended, clock.sent) == ("", b"")
+    connection.data_received(b"TP/1.1\r\nX: ")
+    connection.data_received(b"x" * (MAX_HEAD + 1))
+    assert b"too large" in clock.sent
+
+
+def test_after_a_refusal_a_connection_is_kept_as_after_any_answer() -> None:
+    """Also where it was refused before its body came."""
+    clock, whole = Clockwork(), request(b" " * 2 * MAX_HEAD)
+    connection = connected(clock)
+    connection._start_asgi_task = lambda cycle, app: None  # type: ignore[method-assign]
+    connection.data_received(whole[:1000])
+    connection.cycle.response_complete = True
+    connection.on_response_complete()
+    connection.data_received(whole[1000:])
+    assert clock.sent == b""
+    clock.pass_until(2 * HEAD_SECONDS)
+    assert not clock.ended
+
+
+def test_who_reads_is_left_alone_and_who_does_not_is_not() -> None:
+    """More may be unread than before because more was answered since."""
+    clock = Clockwork()
+    connection = connected(clock)
+    for seconds in range(3, 31, 3):
+        clock.pass_until(seconds)
+        connection.data_received(request(b"{}"))
+        clock.unread += 1000
+    assert not clock.ended
+    clock.pass_until(30 + 3 * LOOK_SECONDS)
+    assert clock.ended
+
+
+def test_who_waits_for_an_answer_may_send_half_of_the_next_request() -> None:
+    clock = Clockwork()
+    connection = connected(clock)
+    connection._answered = SimpleNamespace(response_complete=False, disconnected=False)  # type: ignore[assignment]
+    connection.data_received(b"POST /v1")
+    clock.pass_until(3 * HEAD_SECONDS)
+    assert not clock.ended
 
 
 def test_half_a_request_after_an_answer_has_little_time() -> None:
